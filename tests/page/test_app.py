@@ -212,6 +212,50 @@ async def test_the_stream_lasts_and_is_none_of_the_64(page, autojump_clock):
     assert b"event: hello" in b"".join(said)
 
 
+async def signed_out(page, browser):
+    await browser.post("/logout", headers=OURS)
+
+
+async def signed_out_by_command(page, browser):
+    page.access.sessions.end_all("anna")
+
+
+async def gone_from_the_config(page, browser):
+    del page.tokens["anna"]
+
+
+@pytest.mark.parametrize(
+    ("by", "how"),
+    [
+        ("session", signed_out),
+        ("session", signed_out_by_command),
+        ("session", gone_from_the_config),
+        ("token", gone_from_the_config),
+    ],
+)
+async def test_the_stream_ends_with_what_let_in(page, by, how, autojump_clock):
+    browser = await page.signed_in()
+    held = f"Bearer {ANNA}" if by == "token" else "; ".join(f"{k}={v}" for k, v in browser.cookies.items())
+    proof = (b"authorization" if by == "token" else b"cookie", held.encode())
+    said: list[dict[str, object]] = []
+
+    async def send(message) -> None:
+        said.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/live", "raw_path": b"/live", "query_string": b"", "scheme": "http",
+        "headers": [(b"host", HOST.encode()), proof], "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(page.app, scope, trio.sleep_forever, send)
+            await trio.sleep(30)
+            assert said[-1]["more_body"]
+            await how(page, browser)
+    assert said[0]["status"] == 200
+    assert not said[-1].get("more_body")
+
+
 async def test_where_there_is_no_time_who_looks_waits_and_nobody_else(page, monkeypatch, mock_clock):
     """However many look: who does something, signs in, or asks for health is answered at once, and streams begin."""
 

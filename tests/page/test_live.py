@@ -1,5 +1,6 @@
 """The stream: says what changed, and holds nothing for who doesn't read."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,15 @@ import trio.testing
 from support.measured import NOW, measured
 from tocsin import __version__
 from tocsin.page.admission import Admission
-from tocsin.page.live import LOOK_EVERY, MOST_OF_ONE, MOST_STREAMS, VERSION_EVERY, Live, Versions
+from tocsin.page.live import (
+    LOOK_EVERY,
+    MOST_OF_PERSON,
+    MOST_OF_SESSION,
+    MOST_STREAMS,
+    VERSION_EVERY,
+    Live,
+    Versions,
+)
 from tocsin.page.screens.rule import RULE
 from tocsin.page.screens.silences import SILENCES
 from tocsin.store.model import Silence
@@ -61,9 +70,15 @@ class World:
 class Browser:
     """Reads the stream, as long as it wants to."""
 
-    def __init__(self, live: Live, session: str = "s") -> None:
+    def __init__(self, live: Live, session: str = "s", person: str = "") -> None:
         self._live = live
-        self.scope = {"type": "http", "method": "GET", "path": "/live", "headers": [], "session": session}
+        self.scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/live",
+            "headers": [],
+            "whose": (person or session, session),
+        }
         self.status = 0
         self.text = ""
         self.reads = True
@@ -97,7 +112,11 @@ def world() -> World:
 
 @pytest.fixture
 def live(world) -> Live:
-    return Live(Versions(world.look), lambda scope: scope["session"], Admission())
+    return live_of(Versions(world.look))
+
+
+def live_of(versions: Versions, may: Callable[[Any], bool] = lambda _scope: True) -> Live:
+    return Live(versions, lambda scope: scope["whose"], may, Admission())
 
 
 async def test_only_what_changed_is_said_and_nothing_while_nothing_does(world, live, nursery, autojump_clock):
@@ -176,7 +195,7 @@ async def test_where_there_is_no_time_what_changes_is_told_two_seconds_later_at_
     world, nursery, autojump_clock
 ):
     versions = Versions(world.look, lambda: False)
-    browser = Browser(Live(versions, lambda scope: scope["session"], Admission()))
+    browser = Browser(live_of(versions))
     nursery.start_soon(browser.run)
     await trio.sleep(1)
     before, world.now = world.now, so(entities={"position": [1]})
@@ -216,7 +235,7 @@ async def test_who_reads_nothing_is_let_go(live, nursery, autojump_clock):
 
 
 async def test_only_so_many_look_at_once_and_who_leaves_makes_room(live, nursery, autojump_clock):
-    each = [Browser(live, f"s{number // MOST_OF_ONE}") for number in range(MOST_STREAMS)]
+    each = [Browser(live, f"s{number // MOST_OF_SESSION}") for number in range(MOST_STREAMS)]
     for browser in each:
         nursery.start_soon(browser.run)
     await trio.sleep(0.1)
@@ -234,6 +253,39 @@ async def test_only_so_many_look_at_once_and_who_leaves_makes_room(live, nursery
     assert welcome.status == 200
     for browser in (*each, welcome):
         browser.gone.set()
+
+
+async def test_one_person_keeps_no_other_out_however_often_they_sign_in(live, nursery, autojump_clock):
+    each = [Browser(live, f"s{number}", "ben") for number in range(MOST_OF_PERSON)]
+    for browser in each:
+        nursery.start_soon(browser.run)
+    await trio.sleep(0.1)
+    one_too_many, other = Browser(live, "s99", "ben"), Browser(live, "s100", "anna")
+    await one_too_many.run()
+    nursery.start_soon(other.run)
+    await trio.sleep(0.1)
+    assert (one_too_many.status, other.status) == (503, 200)
+    for browser in (*each, other):
+        browser.gone.set()
+
+
+async def test_it_ends_and_makes_room_when_who_looks_may_no_longer(world, nursery, autojump_clock):
+    out: set[str] = set()
+    live = live_of(Versions(world.look), lambda scope: scope["whose"][1] not in out)
+    each = [Browser(live, "s1") for _ in range(MOST_OF_SESSION)]
+    other = Browser(live, "s2")
+    for browser in (*each, other):
+        nursery.start_soon(browser.run)
+    await trio.sleep(1)
+    out.add("s1")
+    world.now = so(entities={"position": [1]})
+    with trio.fail_after(1):
+        for browser in each:
+            await browser.over.wait()
+    assert [browser.events for browser in each] == [["hello"]] * MOST_OF_SESSION
+    await trio.sleep(1)
+    assert other.events == ["hello", "positions"]
+    other.gone.set()
 
 
 async def test_nobody_looks_while_nobody_asks(world, live, nursery, autojump_clock):

@@ -13,6 +13,7 @@
 Each knows nothing of those behind it.
 """
 
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -41,7 +42,7 @@ from tocsin.page.routes import person_of as named
 from tocsin.page.screen import Host
 from tocsin.page.what_if import WhatIfs
 from tocsin.page.what_if_form import WHAT_IF, WhatIfForm
-from tocsin.page.who import METRICS, Who
+from tocsin.page.who import METRICS, Who, is_still_proved
 from tocsin.secrets import Secret
 from tocsin.store.errors import StoreError
 
@@ -69,6 +70,7 @@ def make_page_app(
     versions = Versions(host.snapshot, admissions[PEOPLE].has_time)
     renderer = Renderer(addresses.root)
     screens, words = Screens(host, database, versions), _Words(renderer)
+    live = Live(versions, _whose, partial(is_still_proved, access, addresses), admissions[PEOPLE])
     app = Starlette(
         routes=[
             *Login(access, addresses, renderer).routes,
@@ -79,7 +81,7 @@ def make_page_app(
             *screens.html_routes(renderer),
             *Forms(host, screens, renderer).routes,
             *WhatIfForm(screens, renderer, WhatIfs(Path(host.measures().config), log)).routes,
-            Route(LIVE, Live(versions, _session_of, admissions[PEOPLE]), methods=["GET"]),
+            Route(LIVE, live, methods=["GET"]),
         ],
         exception_handlers={
             Exception: words.of_a_bug,
@@ -124,10 +126,15 @@ def _within(path: str) -> float | None:
     return SLOW if path == WHAT_IF or path.endswith(_TEST) else QUICK
 
 
-def _session_of(scope: Scope) -> str:
-    """Whose streams are counted together, and who waits together; empty of who isn't signed in."""
+def _whose(scope: Scope) -> tuple[str, str]:
+    """The person and the session whose streams are counted together; empty of who isn't signed in."""
     person = person_of(scope)
-    return (person.session or person.name) if person is not None else ""
+    return (person.name, person.session or person.name) if person is not None else ("", "")
+
+
+def _session_of(scope: Scope) -> str:
+    """Who waits together; empty of who isn't signed in."""
+    return _whose(scope)[1]
 
 
 class Below:

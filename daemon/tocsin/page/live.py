@@ -28,7 +28,7 @@ VERSION_EVERY = 0.5  # seconds between two versions of a topic, so that what sho
 _BEAT_EVERY = 15.0
 _WRITE_WITHIN = 20.0  # seconds; a browser that reads nothing holds nothing
 _RETRY = 2000  # milliseconds after which a browser connects anew
-MOST_STREAMS, MOST_OF_ONE = 20, 3
+MOST_STREAMS, MOST_OF_PERSON, MOST_OF_SESSION = 20, 10, 3
 
 
 def _changes(*tables: str) -> Callable[[Snapshot], Any]:
@@ -106,19 +106,35 @@ class Versions:
 
 
 class Live:
-    """The stream, as an ASGI application. `whose` names the session that a request is of; each look is admitted."""
+    """The stream, as an ASGI application. `whose` gives the person and the session that a request is of; at each look, which is admitted,
+    `may` is asked whether they still may see it, and if not the stream ends.
+    """
 
-    def __init__(self, versions: Versions, whose: Callable[[Scope], str], admission: Admission) -> None:
-        self._versions, self._whose, self._admission = versions, whose, admission
-        self._open: Counter[str] = Counter()
+    def __init__(
+        self,
+        versions: Versions,
+        whose: Callable[[Scope], tuple[str, str]],
+        may: Callable[[Scope], bool],
+        admission: Admission,
+    ) -> None:
+        self._versions, self._whose, self._may, self._admission = versions, whose, may, admission
+        self._open: Counter[tuple[str, str]] = Counter()  # by person and session
+
+    def _is_full(self, person: str, session: str) -> bool:
+        of_person = sum(count for (name, _), count in self._open.items() if name == person)
+        return (
+            self._open.total() >= MOST_STREAMS
+            or of_person >= MOST_OF_PERSON
+            or self._open[person, session] >= MOST_OF_SESSION
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        session = self._whose(scope)
-        if self._open.total() >= MOST_STREAMS or self._open[session] >= MOST_OF_ONE:
+        whose = self._whose(scope)
+        if self._is_full(*whose):
             headers = {"Cache-Control": "no-store", "Retry-After": "15"}
             await PlainTextResponse("too many look at once\n", 503, headers)(scope, receive, send)
             return
-        self._open[session] += 1
+        self._open[whose] += 1
         try:
             async with trio.open_nursery() as nursery:
 
@@ -128,13 +144,16 @@ class Live:
 
                 nursery.start_soon(leave)
                 with trio.CancelScope() as slow:
-                    await metered(self._tell(send, slow, session), self._admission.budget)
+                    await metered(self._tell(scope, send, slow), self._admission.budget)
                 nursery.cancel_scope.cancel()
         finally:
-            self._open[session] -= 1
+            self._open[whose] -= 1
             self._open += Counter()  # without those that are 0
 
-    async def _tell(self, send: Send, slow: trio.CancelScope, session: str) -> None:
+    async def _tell(self, scope: Scope, send: Send, slow: trio.CancelScope) -> None:
+        """Until they may no longer see it."""
+        _, session = self._whose(scope)
+
         async def say(message: dict[str, Any]) -> None:
             slow.deadline = trio.current_time() + _WRITE_WITHIN
             await send(message)
@@ -156,6 +175,9 @@ class Live:
         while True:
             await trio.sleep(LOOK_EVERY)
             await self._admission.admit(session)
+            if not self._may(scope):
+                await say({"type": "http.response.body", "body": b""})
+                return
             self._versions.refresh()
             if new := self._versions.newer(seen):
                 seen |= new

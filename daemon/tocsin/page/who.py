@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tocsin.config.listening import OPEN
 from tocsin.control.guards import is_bearer
-from tocsin.control.people import Person, asked_by
+from tocsin.control.people import Person, asked_by, person_of
 from tocsin.page.access import Access
 from tocsin.page.addresses import Addresses
 from tocsin.page.manifest import MANIFEST
@@ -126,6 +126,17 @@ class Who:
         if fragment:  # in which no whole page can be put
             return PlainTextResponse("sign in again\n", 401, {"HX-Redirect": login, **_NOT_KEPT})
         return RedirectResponse(login, 303, _NOT_KEPT)
+
+
+def is_still_proved(access: Access, addresses: Addresses, scope: Scope) -> bool:
+    """Whether what let a request in still does: nobody has ended the session since, nor taken the token away."""
+    asked, person = HTTPConnection(scope), person_of(scope)
+    if person is None:
+        return False
+    if person.how == "token":
+        return whose_token(_bearer(asked.headers) or "", access.tokens()) == person.name
+    row = access.sessions.of(asked.cookies.get(addresses.cookie(scope), ""))
+    return row is not None and row.id == person.session
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:
