@@ -56,17 +56,17 @@ async def test_the_nearest_comes_first_and_what_fires_is_not_near():
     assert snapshot.watched == 6, "of p4 no profit is known; and whether it is long, isn't"
 
 
-async def test_what_is_pending_is_as_near_as_its_time():
-    world = World({**LOSS, "for": "100s"}, {"id": "high", "watch": "position", "when": "leverage > 10"})
-    world.say("position", id="p1", profit="-60", leverage="5")
+async def test_what_is_pending_comes_first_by_when_it_fires():
+    high = {"id": "high", "watch": "position", "when": "leverage > 10"}
+    world = World({**LOSS, "for": "100s"}, {**LOSS, "id": "soon", "for": "80s"}, high)
+    world.say("position", id="p1", profit="-60", leverage="9.9")
     await world.sample(6)
-    assert near(world.look()) == [("high", "p1"), ("loss", "p1")], (
-        "of its time 93 % are left, of the way 50 %"
-    )
-    await world.sample(60)
-    assert near(world.look()) == [("loss", "p1"), ("high", "p1")]
-    await world.sample(60)
-    assert near(world.look()) == [("high", "p1")]
+    world.say("position", id="p2", profit="-1000", leverage="5")
+    await world.sample(6)
+    order = [("soon", "p1"), ("soon", "p2"), ("loss", "p1"), ("loss", "p2"), ("high", "p1"), ("high", "p2")]
+    assert near(world.look()) == order
+    await world.sample(70)
+    assert near(world.look()) == order[1:], "soon fires for p1"
 
 
 async def test_what_is_not_known_or_not_fresh_is_not_shown_as_near():

@@ -50,17 +50,19 @@ async def test_what_fires_comes_first_then_what_is_nearest(world):
     say(world, "7.50", "-60.25", "-45", "-612.40")
     world.pass_(11)
     world.say("position", id="p5", symbol="S5", profit="-70", currency="USD")
+    world.pass_(1)
+    world.say("position", id="p6", symbol="S6", profit="-700", currency="USD")
     found = await part(world, "red", "instances")
     rows = found["instances"]
-    assert [each["entity"] for each in rows] == ["p4", "p2", "p5", "p3", "p1"]
-    assert [each["state"] for each in rows] == ["firing", "firing", "pending", "inactive", "inactive"]
+    assert [each["entity"] for each in rows] == ["p4", "p2", "p5", "p6", "p3", "p1"], "p5 fires before p6"
+    assert [each["state"] for each in rows] == ["firing"] * 2 + ["pending"] * 2 + ["inactive"] * 2
     assert [(each["to_go"], each["beyond"]) for each in rows] == [
-        ("562.40", True), ("10.25", True), ("20", True), ("5", False), ("57.50", False),
+        ("562.40", True), ("10.25", True), ("20", True), ("650", True), ("5", False), ("57.50", False),
     ]  # fmt: skip
     assert rows[2]["timer"]["key"] == "for"
     assert rows[2]["timer"]["due"]
     assert rows[0]["done"] == 1.0
-    assert 0.8 < rows[3]["done"] < 1.0
+    assert 0.8 < rows[4]["done"] < 1.0
 
 
 async def test_of_many_the_first_are_shown(tmp_path):

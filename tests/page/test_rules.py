@@ -1,5 +1,6 @@
 """`/rules`: all rules by their files, and what is so of each."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -103,6 +104,15 @@ async def test_what_is_read_and_what_can_be_done(world):
     assert "red line 1, ■ warning position ■ 1 firing" in text
     assert "at-night" in text
     assert "out of its hours until 3 Jan, 03:00" in text
+
+
+async def test_of_what_is_pending_the_first_to_fire_is_nearest(world):
+    for id_ in ("p1", "p2"):
+        world.say("position", id=id_, symbol=id_, profit="-60")
+        world.pass_(2)
+    red = next(each for each in (await data(world))["rules"] if each["id"] == "red")
+    assert (red["pending"], red["nearest"]["entity"]) == (2, "p1")
+    assert re.search(r"p1 -60 → -50 fires [\d:]+ , in \d s", text_of(await page_of(RULES, world.asked())))
 
 
 async def test_no_rule_at_all(tmp_path):

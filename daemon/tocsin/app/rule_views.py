@@ -102,11 +102,13 @@ class RuleViews:
         ]
 
 
-def _nearest(found: tuple[Watching, Standing | None, Look | None]) -> tuple[int, float, float]:
-    """What fires first, then what is pending, then what is nearest to its limit."""
+def _nearest(found: tuple[Watching, Standing | None, Look | None]) -> tuple[int, float, float, float]:
+    """What fires first, then what is pending, the first to fire first, then what is nearest to its limit."""
     _, standing, look = found
     state = standing.state if standing is not None else "inactive"
-    return urgency(state), *(look.gap.order if look is not None else (FAR, FAR))
+    timer = standing.timer if standing is not None and state == "pending" else None
+    fires_in = timer.lasts - timer.passed if timer is not None and timer.runs else FAR
+    return urgency(state), fires_in, *(look.gap.order if look is not None else (FAR, FAR))
 
 
 def _context(rule: Rule, about: Watched | None, now: Instant) -> AlertContext:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 
 from tocsin.alerts.silences import Silences
 from tocsin.app.components import Components
@@ -11,8 +10,8 @@ from tocsin.app.sampling import Sampling
 from tocsin.app.trails import MOST_CLOSEST
 from tocsin.app.watching import SHOWN_KINDS, Away, Shown, is_stale, shown_of
 from tocsin.calendars import Calendar
-from tocsin.control.snapshot import Countdown, Hours, Refusing, Snapshot, Watched
-from tocsin.engine.api import SEVERITIES
+from tocsin.control.snapshot import Hours, Refusing, Snapshot, Watched
+from tocsin.engine.api import FAR, SEVERITIES
 from tocsin.engine.looks import Look, Watching
 from tocsin.engine.rule import Rule
 from tocsin.engine.trace import urgency
@@ -64,7 +63,7 @@ class Snapshots:
                 for name, outage in parts.outages.first(channels).items()
             },
             alerts=alerts,
-            closest=_closest([*self._idle(ranking.closest, away), *alerts], now.wall),
+            closest=_closest([*self._idle(ranking.closest, away), *alerts]),
             watched=ranking.watched,
             nearest=_nearest(alerts, ranking.nearest),
             trails={of: line for of in self._shown if (line := trails.shown(of))},
@@ -142,22 +141,20 @@ def _nearest(alerts: Sequence[Watched], idle: Mapping[Key, Watched]) -> Mapping[
     return {**idle, **nearest}
 
 
-def _closest(watched: Iterable[Watched], now: datetime) -> list[Watched]:
-    """Of what doesn't fire, what is known and fresh, the nearest first."""
+def _closest(watched: Iterable[Watched]) -> list[Watched]:
+    """Of what doesn't fire, what is known and fresh: what is pending, the first to fire first, then what is nearest to its limit."""
     near = [
-        (max(each.far, _left(each.timer, now)), each)
+        each
         for each in watched
         if each.state in ("inactive", "pending")
         and each.far is not None
         and not each.stale
         and not each.unconfirmed
     ]
-    return [each for _, each in sorted(near, key=itemgetter(0))[:MOST_CLOSEST]]
+    return sorted(near, key=_nearness)[:MOST_CLOSEST]
 
 
-def _left(timer: Countdown | None, now: datetime) -> float:
-    """The part of its time that it still lacks."""
-    if timer is None or not timer.lasts:
-        return 0.0
-    left = (timer.due - now).total_seconds() if timer.due is not None else timer.left or 0.0
-    return max(left, 0.0) / timer.lasts
+def _nearness(watched: Watched) -> tuple[bool, float, float]:
+    due = watched.timer.due if watched.timer is not None else None
+    fires_at = due.timestamp() if due is not None else FAR
+    return watched.state != "pending", fires_at, FAR if watched.far is None else watched.far

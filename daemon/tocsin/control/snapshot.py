@@ -91,8 +91,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     `entities`: what lives of each kind (`position`, `order`, `account`, `balance`, `contract`), in the order of venue, account and symbol;
     without what they belong to (`linked`), and `last_seen` is of when they changed. `away`: when each venue that isn't connected was
     heard the last time, None: never. `outages`: the channels that refuse, or don't answer. `alerts`: what is pending, fires or
-    recovers, the most urgent first; `closest`: of what doesn't fire, what is nearest to it (known and fresh), the nearest first,
-    at most 100; `watched`: of how many. `nearest`: for an entity what of it is nearest to firing, or fires. `trails`: of what is
+    recovers, the most urgent first; `closest`: of what doesn't fire, what is nearest to it (known and fresh), at most 100: what is
+    pending, the first to fire first, then the nearest; `watched`: of how many. `nearest`: for an entity what of it is nearest to firing, or fires. `trails`: of what is
     pending or fires the last half hour, by rule and instance, cut to 60 points. `rates`: messages a second that each venue sent in
     the last minute. `shut`: the rules that are out of their hours, and of which (`active` or `notify_during`). `changes`: how often alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database
     (`Journal.changes`).

@@ -85,7 +85,8 @@ def nearest(snapshot: Snapshot) -> dict[str, Watched]:
 
 
 def _by_urgency(snapshot: Snapshot) -> Iterator[Watched]:
-    yield from snapshot.alerts
+    yield from (each for each in snapshot.alerts if each.state != "pending")
     yield from snapshot.closest
+    yield from snapshot.alerts
     known = (each for each in snapshot.nearest.values() if each.far is not None)
     yield from sorted(known, key=lambda each: each.far or 0.0)
