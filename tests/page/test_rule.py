@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from support.looked import HOSTILE, page_of, text_of
+from support.looked import HOSTILE, ROOT, page_of, text_of
 from support.ruled import RuledWorld
+from tocsin.page.rendering import Renderer
 from tocsin.page.screen import NoSuch
+from tocsin.page.screens.overview import OVERVIEW
 from tocsin.page.screens.rule import RULE
+from tocsin.page.screens.rules import RULES
 
 IDS = [
     "red",
@@ -63,6 +66,18 @@ async def test_what_fires_comes_first_then_what_is_nearest(world):
     assert rows[2]["timer"]["due"]
     assert rows[0]["done"] == 1.0
     assert 0.8 < rows[4]["done"] < 1.0
+
+
+async def test_of_a_hedged_account_each_says_its_side_on_every_screen(world):
+    for id_, side in (("p1", "long"), ("p2", "short")):
+        world.say("position", id=id_, symbol="XAUUSD", side=side, profit="-45", currency="USD")
+    await world.sample(6)
+    text = text_of(await page(world, "red"))
+    closest = await Renderer(ROOT).parts(OVERVIEW, ["closest"], world.asked(), "/")
+    for side in ("long", "short"):
+        assert f"XAUUSD {side} fx, a1" in text
+        assert f"XAUUSD {side} position, fx, a1" in text_of(closest.html.decode())
+    assert "XAUUSD long -45 → -50" in text_of(await page_of(RULES, world.asked()))
 
 
 async def test_of_many_the_first_are_shown(tmp_path):

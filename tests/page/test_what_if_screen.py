@@ -46,7 +46,7 @@ def would_be(**more: Any) -> WhatIf:
         "diff": "--- rules.yaml\n+++ rules.yaml\n@@ -3 +3 @@\n-  when: {profit: {below: -50}}\n+  when: {profit: {below: -60}}",
         "as_it_is": Side(17, (("2026-01-01T00:00:00+00:00", 0), ("2026-01-02T10:00:00+00:00", 17), ("2026-01-14T00:00:00+00:00", 17))),
         "edited": Side(8, (("2026-01-01T00:00:00+00:00", 0), ("2026-01-03T23:30:00+00:00", 8), ("2026-01-14T00:00:00+00:00", 8))),
-        "lost": Alerts(2, (alert("p1"), alert("p2", worst="-60", covered=True))),
+        "lost": Alerts(2, (alert("p1", side="short"), alert("p2", worst="-60", covered=True))),
         "gained": Alerts(0),
         "later": Alerts(1, (alert("p3", by=40.0),)),
         "earlier": Alerts(0),
@@ -134,7 +134,7 @@ async def test_only_what_was_changed_is_tried_and_coverage_is_said_first(page):
     )
     assert "As it is 17 alerts at least Edited 8 alerts at least 9 fewer" in text
     assert "Would be lost 2 alerts at most the worst reached -510 · at least 0 gained · 1 later" in text
-    assert "Lost, worst first Alert How When XAUUSD fx, Main profit reached -510" in text
+    assert "Lost, worst first Alert How When XAUUSD short · fx, Main profit reached -510" in text
     assert "an alert of before goes on then" in text
     assert "Later Alert How When XAUUSD fx, Main 40 s later" in text
     assert "1 Jan 0 0 2 Jan 17 0 4 Jan 17 8 14 Jan 17 8" in text, (

@@ -40,15 +40,17 @@ def watched_of(
     if value is None and look is not None:
         value = look.value
     stale = is_stale(rule, at.entity, away)
-    symbol, currency = (before.symbol, before.currency) if before is not None else (None, None)
+    symbol, side, currency = (before.symbol, before.side, before.currency) if before else (None, None, None)
     if change is not None:
         symbol, currency = change.symbol, _currency(rule, change.state)
+        side = known if isinstance(known := getattr(change.state, "side", None), str) else None
     found = Watched(
         rule=rule.id,
         severity=rule.severity,
         instance=at.instance,
         key=at.entity,
         symbol=symbol,
+        side=side,
         state=standing.state if standing is not None else "inactive",
         since=standing.since if standing is not None else None,
         alert=standing.alert_id if standing is not None and standing.state != "inactive" else "",

@@ -55,6 +55,7 @@ class Watched(Struct, frozen=True, kw_only=True):
     instance: str
     key: Key
     symbol: str | None
+    side: str | None = None
     state: AlertState
     since: datetime | None = None
     alert: str = ""

@@ -47,6 +47,7 @@ def watched_row(each: Watched) -> Json:
         "account": each.key.account or None,
         "entity": each.key.id,
         "symbol": each.symbol,
+        "side": each.side,
         "group": each.instance.startswith(GROUPS),
         "state": each.state,
         "alert": each.alert or None,

@@ -15,8 +15,8 @@ As JSON (`tocsin replay --set … --format json`) a `WhatIf` is
      "edited": {"alerts": 8, "steps": […]},
      "lost": {"count": 9, "alerts": [ALERT, …]}, "unknown": …, "gained": …, "later": …, "earlier": …}
 
-and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1", "id": "p1", "symbol": "BTCUSD", "title": "…",
-"at": TIME, "until": TIME or null (up to the record's end), "of": "profit", "worst": "-510" or null, "by": 40.0 (seconds, of
+and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1", "id": "p1", "symbol": "BTCUSD",
+"side": "short" or null, "title": "…", "at": TIME, "until": TIME or null (up to the record's end), "of": "profit", "worst": "-510" or null, "by": 40.0 (seconds, of
 `later` and `earlier`), "covered": true (of `lost` and `gained`: an alert of before goes on then under the other rules)}.
 """
 
@@ -67,6 +67,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     account: str | None
     id: str
     symbol: str | None
+    side: str | None = None
     title: str
     at: str
     until: str | None

@@ -71,6 +71,7 @@ class Firing:
     acknowledged: datetime | None = None  # when somebody did, as the record has it
     runs: list[ReplayedRun] = field(default_factory=list)
     symbol: str | None = None
+    side: str | None = None
     measured: str | None = None
     worst: str | None = None
     lasts: bool = True
@@ -305,6 +306,7 @@ class Player:
                 title(context, Style(), context.at),
                 context.suppressed,
                 symbol=context.symbol,
+                side=context.fields.get("side"),
                 measured=context.value_called or context.value_of,
                 worst=context.worst if transition.rule in self._lasts else None,
                 lasts=transition.rule in self._lasts,

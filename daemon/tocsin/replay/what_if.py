@@ -141,6 +141,7 @@ def _alert(firing: Firing, *, by: float = 0.0, covered: bool = False) -> Alert:
         account=key.account or None,
         id=key.id,
         symbol=firing.symbol,
+        side=firing.side,
         title=firing.title,
         at=firing.at.isoformat(),
         until=firing.until.isoformat() if firing.until is not None else None,
