@@ -136,7 +136,9 @@ async def test_who_gets_what(tmp_path):
 async def test_what_follows_a_body_of_two_lengths_is_no_request(tmp_path):
     """A proxy that goes by the length would hand on somebody's request within another's body."""
     body = b"0\r\n\r\n" + get("/healthz")
-    both = get("/login", method="POST", body=body, Transfer_Encoding="chunked", Content_Length="4", **OURS, **FORM)
+    both = get(
+        "/login", method="POST", body=body, Transfer_Encoding="chunked", Content_Length="4", **OURS, **FORM
+    )
     async with on_sockets(Page(tmp_path).app) as world, await world.connect() as stream:
         await stream.send_all(both)
         said = b""
