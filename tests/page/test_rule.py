@@ -162,6 +162,35 @@ async def test_what_a_channel_holds_and_what_the_rule_does(world):
     assert (await part(world, "deep", "told"))["inhibited_by"] == ["red"]
 
 
+@pytest.mark.parametrize(
+    ("matchers", "held_by", "in_part"),
+    [
+        ("rule=red", ["rule=red, until 2026-01-01 01:00:11 UTC, by anna"], []),
+        ("rule=~r.d severity=warning", ["rule=~r.d severity=warning, until 2026-01-01 01:00:11 UTC, by anna"], []),
+        ("venue=fx", [], [("venue=fx", 2, 2)]),
+        ("rule=red symbol=S2", [], [("rule=red symbol=S2", 1, 2)]),
+        ("symbol=~never", [], [("symbol=~never", 0, 2)]),
+        ("venue=", [], [("venue=", 0, 2)]),  # what is of several venues, as groups may be; of this rule nothing
+        ("rule=deep", [], []),
+        ("rule!=red venue=fx", [], []),
+        ("severity=info", [], []),
+    ],
+)  # fmt: skip
+async def test_what_silences_hold_of_what_the_rule_tells(world, matchers, held_by, in_part):
+    say(world, "7.50", "-60.25", "-70")
+    world.pass_(11)
+    now = world.clock.now()
+    world.runtime.turn.silence(matchers, now.wall + timedelta(hours=1), now, reason="", by="anna")
+    found = await part(world, "red", "told")
+    assert [each["why"] for each in found["held_by"]] == held_by
+    assert [(each["matchers"], each["holds"], each["of"]) for each in found["silenced"]] == in_part
+    text = text_of(await page(world, "red"))
+    assert ("no silence" in text) is (not held_by and not in_part)
+    for which, holds, of in in_part:
+        assert f"held in part silence {which}, until" in text
+        assert f": {holds} of {of} that fire now" in text
+
+
 # ------------------------------------------------------------------------------------------------------------ fired
 
 

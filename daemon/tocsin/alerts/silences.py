@@ -18,7 +18,9 @@ from typing import Any
 import re2
 from msgspec import Struct, structs
 
+from tocsin.alerts.wording import time_text
 from tocsin.engine.api import AlertContext, Severity
+from tocsin.engine.rule import Rule
 from tocsin.events import Key
 from tocsin.events.vocabulary import nearest
 from tocsin.quantities import parse_duration
@@ -47,6 +49,12 @@ class Matcher(Struct, frozen=True):
     operator: str
     value: str
     regex: Any = None
+
+    def may_match(self, known: Mapping[str, str]) -> bool | None:
+        """Whether it matches what has these fields, and others that aren't known; None: it goes by one of these."""
+        if (value := known.get(self.field)) is None:
+            return None
+        return self._is(value) is not self.operator.startswith("!")
 
     def matches(self, context: AlertContext, names: Mapping[str, str] = _NO_NAMES) -> bool:
         value = _value(self.field, context)
@@ -214,6 +222,12 @@ def _next_on_the_wall(meant: datetime, now: datetime, tz: tzinfo) -> datetime:
     return first if first > now else second
 
 
+def words_of(silence: Silence) -> str:
+    """What it matches, up to when, and whose it is."""
+    by = f", by {silence.created_by}" if silence.created_by else ""
+    return f"{silence.matchers}, until {time_text(silence.ends_at)}{by}"
+
+
 def holds_at(silence: Silence, now: datetime) -> bool:
     """None begins later than it is made, so that one holds also while the clock is set back to before that."""
     return silence.ended_at is None and now < silence.ends_at
@@ -259,6 +273,16 @@ class Silences:
             for silence, matchers in self._silences.values()
             if holds_at(silence, now) and all(matcher.matches(context, names) for matcher in matchers)
         ]
+
+    def of_rule(self, rule: Rule, now: datetime) -> list[tuple[Silence, bool]]:
+        """Those that hold what a rule tells now: True, whatever it is about; False, where that is what they match."""
+        known = {"rule": rule.id, "severity": str(rule.severity)}
+        found = []
+        for silence, matchers in self._silences.values():
+            matched = [matcher.may_match(known) for matcher in matchers]
+            if holds_at(silence, now) and False not in matched:
+                found.append((silence, None not in matched))
+        return found
 
     def begin(
         self, id_: str, matchers: str, ends_at: datetime, now: datetime, *, reason: str = "", by: str = ""

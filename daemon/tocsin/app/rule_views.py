@@ -1,11 +1,12 @@
 """How it stands with one rule, for who looks at it: all that it is about, what is nearest first, and what would hold its messages back."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import trio
 
 from tocsin.alerts.decide import MuteReasons
-from tocsin.alerts.silences import matchable
+from tocsin.alerts.silences import matchable, words_of
 from tocsin.app.components import Components
 from tocsin.app.watching import watched_of
 from tocsin.config.settings import Settings
@@ -40,6 +41,11 @@ class RuleViews:
         """What would hold a message of the rule back now, wherever it goes: one about that, or (None) any."""
         now = self._components.clock.now()
         reasons = self._components.turn.notifier.mute_reasons(rule.id, _context(rule, about, now), now)
+        if about is None:  # of which no field is known that a silence may match
+            silences = self._components.acts.silences().of_rule(rule, now.wall)
+            reasons = replace(
+                reasons, silence=next((words_of(each) for each, whole in silences if whole), "")
+            )
         return with_its_own(rule, reasons, now.wall)
 
     def holds(self, channel: str, told: str, severity: str) -> str:

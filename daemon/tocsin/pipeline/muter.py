@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from tocsin.alerts.decide import MuteReasons
-from tocsin.alerts.silences import Silences
+from tocsin.alerts.silences import Silences, words_of
 from tocsin.alerts.wording import time_text
 from tocsin.calendars import Calendar
 from tocsin.engine.api import AlertContext, Transition
@@ -62,9 +62,7 @@ class Muter:
         silenced = inhibited = closed = silence_id = ""
         until = []
         if self._silences and (silence := self._silences.over(context, now.wall)) is not None:
-            made_by = f", by {silence.created_by}" if silence.created_by else ""
-            silenced = f"{silence.matchers}, until {time_text(silence.ends_at)}{made_by}"
-            silence_id = silence.id
+            silenced, silence_id = words_of(silence), silence.id
             until.append(silence.ends_at)
         for by in found.inhibited_by if found is not None else ():
             if self._fires(by, context):

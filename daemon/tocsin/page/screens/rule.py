@@ -3,12 +3,14 @@
 JSON: `/api/rules/ID`, with a key for each part.
 """
 
+from collections import Counter
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 
 import trio
 
 from tocsin.alerts.decide import MuteReasons, decide
+from tocsin.alerts.silences import matchable
 from tocsin.config.settings import Settings, UnknownRule
 from tocsin.control.snapshot import Watched
 from tocsin.delivery.services import service_name
@@ -19,6 +21,7 @@ from tocsin.page.rows import limit, watched_row
 from tocsin.page.rule_lists import LATELY, basics, blind_rules, counts, shown_path, sort_of
 from tocsin.page.screen import Asked, Json, NoSuch, Part, Screen
 from tocsin.page.what_if_view import fields_of
+from tocsin.pipeline.acts import FIRING
 from tocsin.store.rule_history import fired_between, fired_of, last_fired
 
 _MOST_HAPPENED = 50
@@ -76,7 +79,8 @@ async def instances(asked: Asked) -> Json:
 
 async def told(asked: Asked) -> Json:
     """Who would be told now: `channels`, each with its `services` and what holds it there (`held`; "": nothing), whatever is `held_by` before; who is told
-    later (`escalate`), which actions run (`run`), how often it is repeated (`repeat`, seconds).
+    later (`escalate`), which actions run (`run`), how often it is repeated (`repeat`, seconds). `silenced`: the silences that hold it where it is about what they
+    match, each with how many `holds` of those `of` this rule that fire now.
     """
     rule, seen = _rule(asked), asked.host.rules_seen
     decision = decide(
@@ -94,11 +98,31 @@ async def told(asked: Asked) -> Json:
             for name, why in held.items()
         ],
         "held_by": _held_by(seen.mute_reasons(rule, None)),
+        "silenced": await _silenced(asked, rule),
         "inhibited_by": [each.rule for each in rule.inhibited_by],
         "escalate": [{"after": step.after, "notify": list(step.notify)} for step in rule.escalate],
         "run": list(rule.run.on_firing),
         "repeat": rule.repeat if rule.lasts else None,
     }
+
+
+async def _silenced(asked: Asked, rule: Rule) -> list[Json]:
+    silences, now = asked.snapshot.silences, asked.now
+    in_part = {each.id: each for each, whole in silences.of_rule(rule, now) if not whole}
+    if not in_part:
+        return []
+    fires = [each for each in asked.snapshot.alerts if each.rule == rule.id and each.state in FIRING]
+    holds = Counter[str]()
+    for number, each in enumerate(fires):
+        about = {"account": each.key.account or None, "symbol": each.symbol}
+        context = matchable(rule.id, rule.severity, each.key, now, **about)
+        holds.update(silence.id for silence in silences.holding(context, now))
+        if number % _AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+    return [
+        {"matchers": each.matchers, "ends_at": iso(each.ends_at), "holds": holds[id_], "of": len(fires)}
+        for id_, each in in_part.items()
+    ]
 
 
 async def fired(asked: Asked) -> Json:
