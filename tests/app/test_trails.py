@@ -69,6 +69,18 @@ async def test_what_is_pending_comes_first_by_when_it_fires():
     assert near(world.look()) == order[1:], "soon fires for p1"
 
 
+async def test_what_is_closest_is_shown_as_it_is_now():
+    world = World(LOSS)
+    for id_, profit in (("p1", "-40"), ("p2", "-45"), ("p3", "-10")):
+        world.say("position", id=id_, profit=profit)
+    await world.sample(6)
+    world.say("position", id="p1", profit="-49")
+    world.say("position", id="p3", status="closed")
+    snapshot = world.look()
+    assert [(watched.key.id, watched.value) for watched in snapshot.closest] == [("p1", "-49"), ("p2", "-45")]
+    assert world.look().closest[0] is snapshot.closest[0], "nothing is new"
+
+
 async def test_what_is_not_known_or_not_fresh_is_not_shown_as_near():
     world = World(LOSS)
     world.say("position", id="p1", profit="-40")

@@ -21,6 +21,8 @@ from tocsin.store.model import Silence
 _SHARED_FOR = 0.25  # seconds
 _MOST_LOOKS = 5  # in one snapshot: a rule that is looked at for the first time takes a millisecond to be compiled for it
 
+_MOST_AS_NOW = 20  # of what is closest: more than are seen at a glance
+
 _Of = tuple[str, str]
 """Rule and instance."""
 
@@ -63,7 +65,7 @@ class Snapshots:
                 for name, outage in parts.outages.first(channels).items()
             },
             alerts=alerts,
-            closest=_closest([*self._idle(ranking.closest, away), *alerts]),
+            closest=_closest([*self._idle(ranking.closest, now, away), *alerts]),
             watched=ranking.watched,
             nearest=_nearest(alerts, ranking.nearest),
             trails={of: line for of in self._shown if (line := trails.shown(of))},
@@ -85,14 +87,16 @@ class Snapshots:
         self._shown = found
         return sorted((shown.watched for shown in found.values()), key=_urgency)
 
-    def _idle(self, closest: Iterable[Watched], away: Away) -> Iterator[Watched]:
-        """Of what was near when it was sampled, what neither turned since nor lost its venue."""
+    def _idle(self, closest: Iterable[Watched], now: Instant, away: Away) -> Iterator[Watched]:
+        """Of what was near when it was sampled, what neither turned since nor lost its venue; what stands first as it is now."""
         engine, states = self._components.engine, self._components.turn.alert_states
-        for watched in closest:
+        for place, watched in enumerate(closest):
             rule = engine.rule(watched.rule)
             idle = states.of(watched.rule, watched.instance) == "inactive"
             if rule is not None and idle and not is_stale(rule, watched.key, away):
-                yield watched
+                known = self._sampling.trails.as_now(watched, now, away) if place < _MOST_AS_NOW else watched
+                if known is not None:
+                    yield known
 
     def _look(self, of: _Of, at: Watching, now: Instant) -> Look | None:
         """As it was sampled, a second ago where there was time; of what has just begun now, where that isn't too much."""

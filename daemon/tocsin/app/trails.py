@@ -114,6 +114,21 @@ class Trails:
         seen = self._seen.get(of)
         return seen.look if seen is not None else None
 
+    def as_now(self, watched: Watched, now: Instant, away: Away) -> Watched | None:
+        """What was so when it was looked at last and doesn't fire, as it is now where its entity is another since; None: it is there no more.
+        What time alone changes, and groups, stay as they were seen. Costs some microseconds.
+        """
+        of = (watched.rule, watched.instance)
+        seen = self._seen.get(of)
+        if seen is None or seen.shown is None or seen.at.rule is not self._components.engine.rule(of[0]):
+            return watched
+        if not seen.at.rule.is_group and not self._reads_the_same(seen):
+            looks = self._components.engine.looks
+            if (look := looks.look(seen.at, now)) is None:
+                return None
+            seen.shown = shown_of(seen.at, looks.standing(*of, now), look, now, away, seen.shown)
+        return seen.shown.watched
+
     def shown(self, of: Of) -> tuple[Point, ...]:
         """Its line in a list."""
         seen = self._seen.get(of)
@@ -192,10 +207,17 @@ class Trails:
 
     def _is_as_seen(self, seen: _Seen) -> bool:
         """Whether nothing of what its rule reads is another than when it was last looked at."""
-        rule, look, entities = seen.at.rule, seen.look, self._components.entities
-        if look is None or rule.is_group or rule.active is not None:
+        rule = seen.at.rule
+        if rule.is_group or rule.active is not None:
             return False
-        if any(each.timed or each.remembers for each in rule.conditions):
+        return self._reads_the_same(seen) and not any(
+            each.timed or each.remembers for each in rule.conditions
+        )
+
+    def _reads_the_same(self, seen: _Seen) -> bool:
+        """Whether its entity, and what that is linked with, are as they were then."""
+        rule, look, entities = seen.at.rule, seen.look, self._components.entities
+        if look is None:
             return False
         linked = [there for link in rule.links if (there := look.change.linked.get(link)) is not None]
         change = entities.find(look.change.key)
