@@ -243,6 +243,23 @@ async def test_of_many_that_fire_the_worst_hundred_are_shown_unless_all_are_aske
     assert len((await firing(asked(tmp_path, now, query={"all": "1"})))["alerts"]) == 111
 
 
+async def test_how_long_one_lasted_counts_from_when_it_fired(tmp_path):
+    began, fired, ended = (NOW - timedelta(seconds=seconds) for seconds in (100, 80, 50))
+    says = context(state="resolved", started_at=began, at=ended, value="-30", worst="-60")
+    one = alert(
+        "o1",
+        state="resolved",
+        started_at=began,
+        fired_at=fired,
+        resolved_at=ended,
+        data=msgspec.to_builtins(says),
+    )
+    kept(tmp_path, one)
+    text = text_of(await page_of(ALERTS, asked(tmp_path)))
+    assert "BTCUSD long -30 USD after 30 s, worst -60" in text
+    assert "✓ over after 30 s" in text
+
+
 async def test_nothing_is_there(tmp_path):
     kept(tmp_path)
     text = text_of(await page_of(ALERTS, asked(tmp_path)))

@@ -11,7 +11,7 @@ from tocsin.alerts.silences import matchers_of
 from tocsin.alerts.wording import Style, value_and_unit, value_name, without_mark
 from tocsin.control.snapshot import Point, Snapshot, Watched
 from tocsin.engine.api import AlertContext
-from tocsin.events import iso, number_text
+from tocsin.events import from_iso, iso, number_text
 from tocsin.page.screen import Json
 from tocsin.pipeline.acts import FIRING
 
@@ -97,11 +97,13 @@ def trail_of(points: Sequence[Point]) -> list[list[Any]]:
 def _titled(
     row: Mapping[str, Any], context: AlertContext | None, watched: Watched | None, style: Style
 ) -> tuple[str, str]:
-    """The number that it is about, and what it says of that; of a rule's own words the number is a part."""
+    """The number that it is about, and what it says of that; of a rule's own words the number is a part. How long it lasted counts from when
+    it fired, as everywhere on the page; messages count from when it began.
+    """
     if context is None or context.title is not None or context.event is not None:
         return "", without_mark(str(row["title"]))
     if context.state == "resolved":
-        return "", headline(context, style)
+        return "", headline(structs.replace(context, started_at=from_iso(row["fired_at"])), style)
     if watched is not None and watched.value is not None:
         context = structs.replace(context, value=watched.value)
     number = value_and_unit(context, context.value)
