@@ -134,6 +134,12 @@ async def test_a_database_that_cannot_be_read_is_no_bug(page, tmp_path, become, 
     assert "there is no" in answer.text or "was written by an older Tocsin" in answer.text
 
 
+@pytest.mark.parametrize("query", ["part=nope", "%70art=nope", "part", "p%61rt=over&part=nope"])
+async def test_what_is_no_part_leads_to_the_whole_screen_and_no_further(page, query):
+    answer = await page.browser(**BEARER).get(f"/alerts?{query}&match=venue%3Dfx")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alerts?match=venue%3Dfx")
+
+
 async def test_a_bug_in_what_stands_before_is_told_too(page, monkeypatch):
     def stumble(_scope):
         raise ZeroDivisionError

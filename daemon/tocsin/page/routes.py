@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -120,8 +121,9 @@ def person_of(request: Request) -> str:
 
 
 def _here(request: Request) -> str:
-    """The screen's own path and query, without the part."""
-    query = "&".join(each for each in request.url.query.split("&") if each and not each.startswith("part="))
+    """The screen's own path and query, without the part, however that is written."""
+    pairs = (each for each in request.url.query.split("&") if each)
+    query = "&".join(each for each in pairs if unquote_plus(each.partition("=")[0]) != "part")
     path: str = request.scope["path"]
     return f"{path}?{query}" if query else path
 
