@@ -1,5 +1,6 @@
 """What people do on the page: they see an alert come, acknowledge it, silence it, by fingers, by keys, without JavaScript."""
 
+import re
 import signal
 
 import pytest
@@ -18,6 +19,7 @@ PAINTED = """(color) => {
   box.remove();
   return painted;
 }"""
+STANDS = 1300  # milliseconds, after which what came to a place may be pressed there
 RULES = [{"id": "red", "watch": "position", "when": "profit < -50", "severity": "critical"}]
 
 
@@ -49,6 +51,11 @@ def row(page: Page, alert: str):
     return page.locator(f".alert[data-alert='{alert}']")
 
 
+def middle(button) -> tuple[float, float]:
+    box = button.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def is_live(page: Page) -> None:
     expect(page.locator("#live")).to_have_text("live")
 
@@ -56,6 +63,7 @@ def is_live(page: Page) -> None:
 def browse_an_alert_appears_and_who_has_it_is_seen_everywhere(browser: Browser, site: Site):
     with looked_at(browser.new_context(), site) as one, looked_at(browser.new_context(), site) as other:
         for look in (one, other):
+            look.page.clock.install()
             sign_in(look.page, site)
             is_live(look.page)
         one.page.evaluate("window.loadedOnce = true")
@@ -68,6 +76,7 @@ def browse_an_alert_appears_and_who_has_it_is_seen_everywhere(browser: Browser, 
         messages = site.chats.telegram.messages
         site.until(lambda: messages, "it is told on Telegram")
 
+        one.page.clock.fast_forward(STANDS)
         row(one.page, alert).get_by_role("button", name="Acknowledge").click()
         for look in (one, other):
             expect(row(look.page, alert)).to_contain_text("acknowledged by anna")
@@ -139,6 +148,51 @@ def browse_a_new_alert_above_takes_no_focus_and_keys_go_on_from_the_old_place(br
         expect(row(page, shown[0])).not_to_contain_text("acknowledged by anna")
     for position in (*places, "newest"):
         in_the_red(site, position, 1, "updated")
+
+
+@pytest.mark.parametrize("width", [1280, PHONE[0]])
+def browse_a_second_press_hits_nothing_that_came_under_the_pointer(browser: Browser, site: Site, width: int):
+    places = ("upper", "middle", "lower")
+    for number, position in enumerate(places):
+        in_the_red(site, position, -60 - number)
+        alert_of(site, position)
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    with looked_at(context, site) as look:
+        page = look.page
+        sign_in(page, site, "/alerts")
+        is_live(page)
+        page.clock.install()
+        expect(page.locator(".alert[data-alert]")).to_have_count(3)
+        shown = page.locator(".alert").evaluate_all("found => found.map((each) => each.dataset.alert)")
+        button = row(page, shown[0]).get_by_role("button", name="Acknowledge")
+        spot = middle(button)
+        page.mouse.click(*spot)
+        page.wait_for_selector(f"[data-alert='{shown[0]}'].acked")
+        page.mouse.click(*spot)
+        expect(page.locator("#toast")).to_contain_text("wasn't pressed")
+        expect(page.locator("#toast").get_by_role("button", name="Undo")).to_be_visible()
+        page.clock.fast_forward(STANDS)
+        page.mouse.click(*middle(row(page, shown[2]).get_by_role("button", name="Acknowledge")))
+        expect(row(page, shown[2])).to_have_class(re.compile("acked"))
+        assert row(page, shown[1]).get_by_role("button", name="Acknowledge").count() == 1
+        page.clock.fast_forward(STANDS)
+        page.locator("#toast").get_by_role("button", name="Undo").click()
+        expect(page.locator("#toast")).to_have_text("Taken back.")
+        expect(row(page, shown[2])).not_to_have_class(re.compile("acked"))
+
+        page.goto(f"{site.url}/a/{shown[1]}")
+        is_live(page)
+        spot = middle(page.get_by_role("button", name="Acknowledge").locator("visible=true"))
+        page.mouse.click(*spot)
+        page.get_by_role("button", name="Take back").locator("visible=true").wait_for()
+        page.mouse.click(*spot)
+        expect(page.locator("#toast")).to_contain_text("wasn't pressed")
+        page.clock.fast_forward(STANDS)
+        page.mouse.click(*spot)
+        expect(page.locator("#toast")).to_have_text("Taken back.")
+        for position in places:
+            in_the_red(site, position, 1, "updated")
+        expect(page.locator("#part-head")).to_contain_text("resolved")
 
 
 def browse_without_javascript_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
@@ -308,7 +362,8 @@ def browse_on_a_phone_a_daemon_that_stands_still_is_seen_and_nothing_is_said_to_
         expect(page.locator("#live")).to_have_text("live")
         page.keyboard.press("j")
         expect(row(page, alert).locator(".t a")).to_be_focused()
-        look.excused = ("console: error: Failed to load resource", "console: error: htmx:", "503: ")
+        refused = "console: error: Response Status Error Code 503"
+        look.excused = ("console: error: Failed to load resource", "console: error: htmx:", refused, "503: ")
         site.at_the_venues(site.daemon.signal, signal.SIGSTOP)
         try:
             page.clock.fast_forward(36_000)

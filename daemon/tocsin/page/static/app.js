@@ -70,11 +70,37 @@ async function fetchNews() {
 function swap(parts) {
   const had = document.activeElement, id = had.closest("[data-part] [id]")?.id;
   noteBeside();
+  const stood = acting();
   htmx.swap(body, parts, { swapStyle: "none" });
+  moved(stood);
   if (had === body || document.activeElement !== body) return;
   const row = id && document.getElementById(id);
   (had.isConnected ? had : row && ($(".t a", row) || $("a, button", row)))?.focus({ preventScroll: true });
 }
+// ---- presses: what came to where it stands only just now, nobody meant to press there
+const STANDS_AFTER = 1200; // milliseconds
+const ACTING = "main form[method=post] button, main a[data-dialog], #toast button", came = new Map();
+const actOf = (button) => `${button.href ?? button.form?.getAttribute("action")} ${button.name}=${button.value}`;
+const acting = () => new Map($$(ACTING).filter((each) => each.getClientRects().length).map((each) => [actOf(each), each.getBoundingClientRect()]));
+// Of each that isn't where it stood: since when, and where that was (undefined: nowhere).
+function moved(stood) {
+  const at = performance.now();
+  for (const [act, since] of came) if (at - since.at >= STANDS_AFTER) came.delete(act);
+  for (const [act, box] of acting()) {
+    const before = stood.get(act);
+    if (before?.x !== box.x || before.y !== box.y) came.set(act, { at, before: came.has(act) ? came.get(act).before : before });
+  }
+}
+// A key presses what has the focus, wherever that stands by now.
+const meant = ({ before }, { detail, clientX: x, clientY: y }) => before && (!detail || (x >= before.left && x <= before.right && y >= before.top && y <= before.bottom));
+addEventListener("click", (event) => {
+  const button = event.target.closest?.(ACTING), since = button && came.get(actOf(button));
+  if (!since || performance.now() - since.at >= STANDS_AFTER || meant(since, event)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  toast("What came here just now wasn't pressed.", undoing);
+}, true);
+
 function broken() {
   if (brokenAt) return;
   brokenAt = new Date();
@@ -135,6 +161,12 @@ for (const unanswered of ["htmx:sendError", "htmx:timeout"]) body.addEventListen
 // No stream tells such a window what it changed.
 body.addEventListener("htmx:afterRequest", (event) => {
   if (refused && event.detail.requestConfig?.verb !== "get") topics().forEach(changed);
+});
+body.addEventListener("htmx:afterRequest", ({ detail: { successful, requestConfig } }) => {
+  const address = requestConfig?.path ?? "";
+  const undo = () => htmx.ajax("POST", address.replace(/ack$/, "unack"), { swap: "none" }).catch(() => undefined); // which htmx:sendError tells
+  if (successful && address.endsWith("/ack")) toast("Acknowledged.", undo);
+  if (successful && address.endsWith("/unack")) toast("Taken back.");
 });
 body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.reload();
@@ -270,18 +302,25 @@ dialog.addEventListener("close", () => { dialog.replaceChildren(); opener?.focus
 // ---- a word at the bottom, with a way back for five seconds
 let toasted, undoing;
 function toast(text, undo) {
-  undoing = undo && (() => { $("#toast").hidden = true; undoing = undefined; undo(); });
-  const box = $("#toast");
+  const box = $("#toast"), stood = acting();
+  undoing = undo;
   box.replaceChildren(text);
   if (undo) {
     const button = document.createElement("button");
     button.type = "button"; button.className = "linkish"; button.textContent = "Undo";
-    button.addEventListener("click", () => undoing?.());
+    button.addEventListener("click", undoLast);
     box.append(button);
   }
   box.hidden = false;
+  moved(stood);
   clearTimeout(toasted);
-  toasted = setTimeout(() => { box.hidden = true; undoing = undefined; }, 5000);
+  toasted = setTimeout(untoast, 5000);
+}
+function untoast() { $("#toast").hidden = true; undoing = undefined; }
+function undoLast() {
+  const undo = undoing;
+  untoast();
+  undo?.();
 }
 
 // ---- keys: j k Enter a s / ? Esc; not in fields, and not where they are switched off
@@ -312,20 +351,11 @@ function choose(step) {
   $(".t a", next).focus();
 }
 const current = () => (chosen && $(`.alert[data-alert="${CSS.escape(chosen)}"]`)) || $("[data-one-alert]");
-async function post(address, said, undo) {
-  const asked = { method: "POST", headers: { "HX-Request": "true" }, redirect: "manual", signal: AbortSignal.timeout(ANSWERS_WITHIN) };
-  const answer = await fetch(address, asked).catch(() => undefined);
-  if (refused) topics().forEach(changed);
-  if (answer?.ok || answer?.type === "opaqueredirect") toast(said, undo);
-  else if (answer?.status === 401) location.reload();
-  else toast(answer ? failure(await answer.text().catch(() => "")) : UNANSWERED);
-}
 const chooseFirst = () => toast($(".alert[data-alert]") ? "choose one with j" : "no alert is here");
 function acknowledge() {
   if (!current()) { chooseFirst(); return; }
-  const address = $("form[action$='/ack']", current())?.getAttribute("action");
-  if (!address) { toast("there is nothing to acknowledge"); return; }
-  post(address, "Acknowledged.", () => post(address.replace(/ack$/, "unack"), "Taken back."));
+  const form = $("form[action$='/ack']", current());
+  if (form) form.requestSubmit(); else toast("there is nothing to acknowledge");
 }
 function silence() {
   const link = current() || !$(".alert[data-alert]") ? $("a[data-dialog]", current() || document) : undefined;
@@ -334,7 +364,7 @@ function silence() {
 const KEYS = {
   j: () => choose(1), k: () => choose(-1), a: acknowledge,
   Enter: () => { if (current() && document.activeElement === body) $(".t a", current())?.click(); },
-  s: silence, u: () => undoing?.(),
+  s: silence, u: () => { if (undoing) undoLast(); },
   "/": () => { const field = $("[data-filter]"); if (field) field.focus(); else location.assign(`${body.dataset.root}alerts#filter`); },
   "?": () => toast("j k: next and previous alert · Enter: open · a: acknowledge · u: undo that · s: silence · /: filter · Esc: close"),
 };
