@@ -73,6 +73,26 @@ _BEYOND = """() => [...document.querySelectorAll(".nav a")]
   .map((each) => [each, each.getBoundingClientRect()])
   .filter(([, box]) => box.width && (box.left < 0 || box.right > document.documentElement.clientWidth + 0.5))
   .map(([each]) => each.textContent.trim())"""
+_CUT = """() => {
+  const SCROLLS = ".yaml, .prose, .prose pre"; // files and reference
+  const found = new Set(), walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
+  while (walker.nextNode()) {
+    const inside = walker.currentNode.parentElement, panel = inside.closest(".panel, .banner, .tile, .top, dialog");
+    if (!panel || !inside.checkVisibility()) continue;
+    let apart = false;
+    for (let each = inside; ; each = each.parentElement) {
+      const how = getComputedStyle(each).overflowX;
+      apart ||= how !== "visible" && (each !== panel && how === "hidden" || each.matches(SCROLLS));
+      if (each === panel) break;
+    }
+    if (apart) continue;
+    range.selectNodeContents(walker.currentNode);
+    const edge = panel.getBoundingClientRect().right;
+    const right = Math.max(...[...range.getClientRects()].map((box) => box.right));
+    if (right > edge + 0.5) found.add(`${inside.tagName.toLowerCase()}.${inside.className}: ${inside.textContent.trim().slice(0, 60)} to ${Math.round(right)} of ${Math.round(edge)}`);
+  }
+  return [...found].slice(0, 12);
+}"""
 _SMALL = """() => [...document.querySelectorAll("a.btn, .nav a, button, input:not([type=hidden]), select, summary")]
   .filter((each) => each.getClientRects().length && !each.classList.contains("vh"))
   .map((each) => [each, each.getBoundingClientRect()])
@@ -141,9 +161,11 @@ class Look:
         assert found == [], "\n".join(found)
 
     def fits(self) -> None:
-        """Nothing is wider than the window."""
+        """Nothing is wider than the window, no text than the card that it stands in."""
         found: list[str] = self.page.evaluate(_SIDEWAYS)
         assert found == [], "scrolls sideways: " + "\n".join(found)
+        cut: list[str] = self.page.evaluate(_CUT)
+        assert cut == [], "cut off by what it stands in: " + "\n".join(cut)
         beyond: list[str] = self.page.evaluate(_BEYOND)
         assert beyond == [], f"of the navigation out of reach: {beyond}"
 

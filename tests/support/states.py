@@ -245,7 +245,8 @@ def _sections(site: Site, **more: Any) -> dict[str, Any]:
         "defaults": {
             "notify": {"critical": ["phone", "desk"], "warning": ["desk", "boss"], "info": ["desk"]}
         },
-        "actions": _actions("hedged"),
+        "actions": _actions("hedged")
+        | {"an-action-that-no-rule-runs-" + "w" * 36: {"webhook": "http://127.0.0.1:1/"}},
         "tz": "Europe/Prague",
         **more,
     }
