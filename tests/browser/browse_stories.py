@@ -195,6 +195,23 @@ def browse_a_second_press_hits_nothing_that_came_under_the_pointer(browser: Brow
         expect(page.locator("#part-head")).to_contain_text("resolved")
 
 
+def browse_what_is_unfolded_stays_so_when_news_come(browser: Browser, site: Site):
+    in_the_red(site, "unfolded")
+    alert = alert_of(site, "unfolded")
+    with looked_at(browser.new_context(), site) as look:
+        page = look.page
+        sign_in(page, site, f"/a/{alert}")
+        is_live(page)
+        folds = page.locator("#part-messages details")
+        expect(folds).to_have_count(1)
+        first = page.locator("#part-messages tr", has=page.locator("details")).get_attribute("id")
+        folds.locator("summary").click()
+        in_the_red(site, "unfolded", 1, "updated")
+        expect(folds).to_have_count(2)
+        expect(page.locator("#part-messages details[open]")).to_have_count(1)
+        expect(page.locator(f"#{first} details[open]")).to_have_count(1)
+
+
 def browse_without_javascript_from_sign_in_to_an_acknowledged_alert(browser: Browser, site: Site):
     in_the_red(site, "plain")
     alert = alert_of(site, "plain")

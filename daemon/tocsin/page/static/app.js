@@ -66,12 +66,15 @@ async function fetchNews() {
     await pause(failed ? AGAIN : SOON);
   }
 }
-// Who stands in a row stays in it, also where that moves (browsers without moveBefore forget it) or what had the focus is gone.
+const unfolded = new Set(); // ids, also of what isn't there at the moment
+// What somebody unfolded stays so. Who stands in a row stays in it, also where that moves (browsers without moveBefore forget it) or what had the focus is gone.
 function swap(parts) {
   const had = document.activeElement, id = had.closest("[data-part] [id]")?.id;
   noteBeside();
   const stood = acting();
+  for (const each of $$("details[id]")) unfolded[each.open ? "add" : "delete"](each.id);
   htmx.swap(body, parts, { swapStyle: "none" });
+  for (const each of $$("details[id]")) each.open = unfolded.has(each.id);
   moved(stood);
   if (had === body || document.activeElement !== body) return;
   const row = id && document.getElementById(id);
