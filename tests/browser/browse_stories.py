@@ -318,6 +318,23 @@ def browse_a_part_that_could_not_be_read_is_looked_at_again(browser: Browser, si
         expect(page.locator("[data-unavailable]")).to_have_count(0)
 
 
+def browse_a_rule_that_a_reload_takes_out_is_gone_and_what_was_typed_stays(browser: Browser, site: Site):
+    with looked_at(browser.new_context(), site) as look:
+        page = look.page
+        sign_in(page, site, "/r/red")
+        is_live(page)
+        look.excused = ("console: error: Failed to load resource", "404: ")
+        page.get_by_role("textbox").first.fill("-75")
+        page.route("**/r/red?*part=*", lambda route: route.fulfill(status=404, body="Not here"))
+        in_the_red(site, "taken out")
+        expect(page.locator("#live")).to_have_text("gone: this isn't there any more")
+        expect(page.get_by_role("textbox").first).to_have_value("-75")
+        page.unroute("**/r/red?*part=*")
+        in_the_red(site, "taken out", 1, "updated")
+        is_live(page)
+        expect(page.locator("body[data-broken]")).to_have_count(0)
+
+
 def browse_a_venue_that_drops_is_grey_and_comes_back(browser: Browser, site: Site):
     venue = site.exchange.yourfintech
     in_the_red(site, "grey", -3.5)

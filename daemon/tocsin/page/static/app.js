@@ -40,7 +40,7 @@ function failure(text) {
   return why && !why.startsWith("<") ? `${FAILED}: ${why}` : FAILED;
 }
 const news = new Set();
-let source, grey, brokenAt, fetching, again, silent, refused;
+let source, grey, brokenAt, fetching, again, silent, refused, gone;
 const pause = (milliseconds) => new Promise((done) => { setTimeout(done, milliseconds); });
 const topicsOf = (part) => part.dataset.topics.split(" ").filter(Boolean);
 // What couldn't be read is looked at again, though nothing may be told of it; an error is kept for 10 s.
@@ -55,12 +55,15 @@ async function fetchNews() {
   while (news.size) {
     const told = new Set(news), address = new URL(location.href);
     news.clear();
-    for (const part of $$("[data-part]")) if (topicsOf(part).some((topic) => told.has(topic))) address.searchParams.append("part", part.dataset.part);
+    for (const part of $$("[data-part]")) if (gone || topicsOf(part).some((topic) => told.has(topic))) address.searchParams.append("part", part.dataset.part);
     const answer = await fetch(address, { headers: { Accept: "text/html", "HX-Request": "true" }, signal: AbortSignal.timeout(ANSWERS_WITHIN) }).catch(() => undefined);
     if (answer?.status === 401) { location.reload(); return; }
     const parts = answer?.ok ? await answer.text().catch(() => undefined) : undefined;
     if (parts) swap(parts);
-    if (refused) { if (parts) polled(); else broken(); }
+    // A rule that a reload took out, an alert that is kept no longer: what is typed and shown here stays, and says so.
+    if ([404, 409].includes(answer?.status)) { if (!gone) { gone = true; stale("gone: this isn't there any more"); } }
+    else if (refused) { if (parts) polled(); else broken(); }
+    else if (parts && gone) fresh("live");
     const failed = (!answer || answer.status >= 500) && !brokenAt; // once the stream is back all is fetched
     if (failed) told.forEach((topic) => news.add(topic));
     await pause(failed ? AGAIN : SOON);
@@ -108,13 +111,19 @@ function broken() {
   if (brokenAt) return;
   brokenAt = new Date();
   const at = brokenAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: body.dataset.tz || undefined });
+  stale(`not live since ${at}`);
+}
+// What is shown may be so no longer.
+function stale(word) {
   body.dataset.broken = "";
-  $("#live").textContent = `not live since ${at}`;
+  $("#live").textContent = word;
+  clearTimeout(grey);
   grey = setTimeout(() => { body.dataset.away = ""; }, GREY_AFTER);
 }
 // What is shown is so; `word` says how it stays so.
 function fresh(word) {
   brokenAt = undefined;
+  gone = false;
   clearTimeout(grey);
   delete body.dataset.away;
   delete body.dataset.broken;
