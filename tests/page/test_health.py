@@ -89,6 +89,11 @@ def row(hour: float, event: str, **data: Any) -> dict[str, Any]:
         # Connected before the start was told.
         ([row(8.999, "connected")], "venue.connected", [(at(8), at(9))],
             [(0, 8, "connected"), (8, 8.999, "off"), (8.999, 24, "connected")]),
+        # A moment after it: the venue was never away.
+        ([row(9.001, "connected")], "venue.connected", [(at(8), at(9))],
+            [(0, 8, "connected"), (8, 9.001, "off"), (9.001, 24, "connected")]),
+        ([row(9.001, "refused"), row(9.5, "connected")], "venue.connected", [(at(8), at(9))],
+            [(0, 8, "connected"), (8, 9.001, "off"), (9.001, 9.5, "away"), (9.5, 24, "connected")]),
         # It stopped before the day began.
         ([row(2, "connected")], "venue.connected", [(at(-5), at(1))], [(0, 1, "off"), (1, 2, "away"), (2, 24, "connected")]),
     ],

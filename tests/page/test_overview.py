@@ -117,6 +117,25 @@ async def test_an_order_tells_how_much_of_it_is_filled_and_which_rule_is_nearest
     assert "open-too-long 24 h" in text_of(html)
 
 
+async def test_orders_stand_by_how_long_they_are_open(tmp_path):
+    opened(tmp_path).close()
+    given = {"a": ago(hours=1), "b": ago(days=3), "c": ago(minutes=1), "d": ago(hours=9)}
+    orders = [
+        change("order", {"id": id_, "symbol": id_, "created": iso(created)}) for id_, created in given.items()
+    ]
+    found = await overview.orders(asked(tmp_path, snapshot(entities={"order": orders})))
+    assert [each["id"] for each in found["orders"]] == ["b", "d", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("currency", "said"), [({"currency": "USD"}, "-0.0026 USD"), ({}, "-0.0026 without currency")]
+)
+async def test_a_figure_says_what_it_is_of(tmp_path, currency, said):
+    opened(tmp_path).close()
+    held = change("position", {"id": "p1", "symbol": "XAU", "profit": "-0.0026", **currency})
+    assert said in text_of(await part("tiles", asked(tmp_path, snapshot(entities={"position": [held]}))))
+
+
 def action(name: str, paused: str = "", circuit: str = "") -> dict[str, str]:
     return {"action": name, "paused": paused, "circuit": circuit}
 

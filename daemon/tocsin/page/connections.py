@@ -12,7 +12,8 @@ STATES: Mapping[str, LinkState] = {
     "venue.auth_failed": "away", "venue.refused": "away",
 }  # fmt: skip
 """What the link is from such an event on. `off`: Tocsin didn't run."""
-_EARLY = timedelta(seconds=10)  # before it is told that Tocsin has started venues may be connected
+# Before it is told that Tocsin has started venues may be connected; and the time that it takes to connect is Tocsin's own.
+_AROUND_START = timedelta(seconds=10)
 
 
 class Span(NamedTuple):
@@ -38,7 +39,7 @@ def spans_of(
     known = [at for at, _, _ in points]
     for stopped, started in stops:
         points.append((stopped, "off", ""))
-        if not any(started - _EARLY <= at <= started for at in known):
+        if not any(abs(at - started) <= _AROUND_START for at in known):
             points.append((started, "away", "connecting"))
     points.sort(key=lambda point: point[0])
     state, reason = (STATES[before] if before is not None else "off"), ""

@@ -95,8 +95,8 @@ async def positions(asked: Asked) -> Json:
 
 
 async def orders(asked: Asked) -> Json:
-    """`orders`: what works; `filled` of `amount`, and `done`, the part of it (0 to 1)."""
-    return await asked.in_thread(lambda: _listed(asked, "order", _order))
+    """`orders`: what works, what is open for longest first; `filled` of `amount`, and `done`, the part of it (0 to 1)."""
+    return await asked.in_thread(lambda: _listed(asked, "order", _order, by=_open_since))
 
 
 async def equity(asked: Asked) -> Json:
@@ -199,8 +199,15 @@ def _sums(snapshot: Snapshot, kind: str, names: Sequence[str]) -> list[Json]:
     ]
 
 
-def _listed(asked: Asked, kind: str, row: Callable[[Change, Snapshot], Json]) -> Json:
-    found = asked.snapshot.entities.get(kind, ())
+def _listed(
+    asked: Asked,
+    kind: str,
+    row: Callable[[Change, Snapshot], Json],
+    *,
+    by: Callable[[Change], datetime] | None = None,
+) -> Json:
+    known = asked.snapshot.entities.get(kind, ())
+    found = known if by is None else sorted(known, key=by)
     return {
         f"{kind}s": [row(each, asked.snapshot) for each in found[: limit(asked, _GLANCE)]],
         "count": len(found),
@@ -254,7 +261,6 @@ def _order(change: Change, snapshot: Snapshot) -> Json:
     near = snapshot.nearest.get(change.key)
     done = min(float(filled / amount), 1.0) if amount and filled is not None else None
     names = ("side", "order_type", "status", "amount", "filled", "price", "stop_price")
-    created = getattr(change.state, "created", None)
     return {
         "venue": change.venue,
         "account": change.account,
@@ -263,9 +269,14 @@ def _order(change: Change, snapshot: Snapshot) -> Json:
         **{name: _text(change, name) for name in names},
         "done": done,
         "nearest": watched_row(near) if near is not None else None,
-        "open_since": iso(created if isinstance(created, datetime) else change.known_since),
+        "open_since": iso(_open_since(change)),
         **_stale(change, snapshot),
     }
+
+
+def _open_since(change: Change) -> datetime:
+    created = getattr(change.state, "created", None)
+    return created if isinstance(created, datetime) else change.known_since
 
 
 def _decimal(change: Change, name: str) -> Decimal | None:
