@@ -245,3 +245,12 @@ def test_what_no_alert_can_match_is_refused(matchers, refusal):
     else:
         with pytest.raises(ValueError, match=re.escape(refusal)):
             refuse_unmet(matchers, known)
+
+
+def test_of_many_names_whole_ones_are_told_and_how_many_more_there_are():
+    names = [f"a-rule-of-many-{number:03}" for number in range(100)]
+    with pytest.raises(ValueError, match="no rule is called zzz") as caught:
+        refuse_unmet("rule=zzz", {"rule": names})
+    told, _, more = str(caught.value).partition("there are ")[2].partition(" and ")
+    assert more == f"{100 - len(told.split(', '))} more"
+    assert told.split(", ") == names[: len(told.split(", "))]

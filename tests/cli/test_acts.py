@@ -53,7 +53,7 @@ NOT_FOUND: dict[str, Any] = {"several": [], "near": []}
         ("silence venue=fx --for 2h", (200, {"silence": SILENCE, "holds": []}), 0, "  holds 0 alerts of those that fire now\n"),
         ("silence venue=fx --for 2h", (200, {"silence": SILENCE, "holds": [ALERT] * 30}), 0, "    and 10 more\n"),
         ("silence venue=fx --for 2h --dry-run", (200, {"silence": SILENCE, "holds": [ALERT]}), 0, "  would hold 1 alert of those that fire now:\n    red  -60 USD"),
-        ("unsilence 01a2", (200, {"ended": True, "silence": SILENCE}), 0, "no longer silent: symbol="),
+        ("unsilence 01a2", (200, {"ended": True, "silence": SILENCE}), 0, "no longer silenced: symbol="),
         ("unsilence 01a2", (409, {"ended": False, "silence": SILENCE}), 1, "tocsin: that silence is over already: symbol="),
         ("unsilence 01a2", (404, {**NOT_FOUND, "near": [SILENCE]}), 1, f"knows no silence 01a2; did you mean:\n  {SILENCE['id']}  symbol="),
         ("pause", (200, {"paused": True}), 0, "paused: all actions (the daemon at /run/tocsin/control.sock)\n"),

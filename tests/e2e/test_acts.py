@@ -48,7 +48,7 @@ async def test_silence_and_acknowledge(folder, exchange, desk):
         vain = await folder.command("silence", "rule=rde", "--for", "1h")
         assert vain.returncode == 2
         assert "no rule is called rde; did you mean red?" in vain.stderr
-        assert (await folder.command("silences")).stdout == "nothing is silent\n"
+        assert (await folder.command("silences")).stdout == "nothing is silenced\n"
 
         made = json.loads(
             (await folder.command("silence", "rule=deep account=Main", "--for", "1h", "--why", "maintenance", "--json")).stdout

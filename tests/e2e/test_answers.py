@@ -174,11 +174,11 @@ async def test_an_alert_is_answered_from_telegram(folder, exchange, servers):
         await daemon.until(lambda: "Un-acknowledge" in dict(chat.first().buttons), "the buttons change")
 
         silence = chat.button("Silence 1 h")
-        assert (await chat.press(silence)).startswith("silent until ")
+        assert (await chat.press(silence)).startswith("silenced until ")
         await chat.until_first("acknowledged by anna", "silenced by anna: rule=red venue=fx account=")
         done = state(folder)
         assert "has done its work" in await chat.press(silence)
-        assert await chat.press(chat.button("Silence 1 h")) == "silent already"
+        assert await chat.press(chat.button("Silence 1 h")) == "silenced already"
         assert state(folder)[:3] == done[:3]
 
         assert await chat.press(chat.button("Why")) == "see the reply"

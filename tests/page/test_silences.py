@@ -1,4 +1,4 @@
-"""`/silences` and its form: what is silent, how much that holds, and what is said where a silence can't be."""
+"""`/silences` and its form: what is silenced, how much that holds, and what is said where a silence can't be."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -93,7 +93,7 @@ async def test_they_are_shown_with_ways_to_end_and_repeat_them(tmp_path, kept):
 async def test_nothing_is_silent(tmp_path):
     opened(tmp_path).close()
     text = text_of(await page_of(SILENCES, asked(tmp_path)))
-    assert "Nothing is silent." in text
+    assert "Nothing is silenced now." in text
     assert "None ended in these days." in text
 
 
@@ -211,9 +211,13 @@ async def test_who_has_begun_one_sees_it_next_though_there_is_no_time(tmp_path, 
         ({"matchers": "price=3", "for": "1h"}, "matchers", "there is no price to match"),
         ({"matchers": "", "for": "1h"}, "matchers", "a silence needs a matcher"),
         ({"matchers": "venue=fx"}, "ends", "say for how long"),
-        ({"matchers": "venue=fx", "ends": "soon"}, "ends", "not a time: soon"),
+        (
+            {"matchers": "venue=fx", "ends": "soon"},
+            "ends",
+            "neither a length nor a time: soon; write it like 2h, 20:00",
+        ),
         ({"matchers": "venue=fx", "for": "90d"}, "ends", "at most 30 days"),
-        ({"matchers": "venue=fx", "until": HOSTILE}, "ends", "not a time"),
+        ({"matchers": "venue=fx", "until": HOSTILE}, "ends", "neither a length nor a time"),
     ],
 )
 async def test_what_is_wrong_stands_beside_its_field_and_what_was_written_stays(form, given, field, says):
@@ -225,3 +229,9 @@ async def test_what_is_wrong_stands_beside_its_field_and_what_was_written_stays(
     assert 'value="seen"' in answer.text
     assert 'name="next" value="/silences"' in answer.text
     assert form.begun == []
+
+
+async def test_to_end_what_is_over_is_no_error(form):
+    for name in ("s3", "gone"):
+        answer = await form.client.post(f"/silences/{name}/end", headers={"HX-Request": "true"})
+        assert answer.status_code == 204

@@ -272,7 +272,7 @@ def _together(context: AlertContext) -> list[str]:
     """What else is told with it."""
     lines = [f"held back since the last message: {context.suppressed}"] if context.suppressed else []
     if context.after_silence:
-        lines = [f"{context.suppressed} alerts were silent: {plain('; '.join(context.after_silence))}"]
+        lines = [f"{context.suppressed} alerts were silenced: {plain('; '.join(context.after_silence))}"]
     lines += [f"  and {other}" for other in context.together[:_MOST_TOGETHER]]
     if len(context.together) > _MOST_TOGETHER:
         lines.append(f"  and {len(context.together) - _MOST_TOGETHER} more")

@@ -27,7 +27,7 @@ from tocsin.quantities import parse_duration
 from tocsin.store.model import Silence
 
 LONGEST = timedelta(days=30)
-"""What is silent for longer is switched off, and is better said so in the config."""
+"""What is silenced for longer is switched off, and is better said so in the config."""
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
@@ -40,6 +40,11 @@ _ESCAPED = re.compile(r"\\u([0-9a-f]{4})|\\(.)")
 # What forms, terminals and eyes change or pass over: line ends, NUL, directions of writing.
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _LAST_ESCAPED = "\uffff"
+_MOST_NAMED = 250  # characters
+
+
+class NotATime(ValueError):
+    """What is written is no time at all. The text is fit to be shown."""
 
 
 class Matcher(Struct, frozen=True):
@@ -85,7 +90,7 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
         )
         rest = rest[match.end() :]
     if not found:
-        raise ValueError("a silence needs a matcher, like venue=fx; everything would be silent")
+        raise ValueError("a silence needs a matcher, like venue=fx; everything would be silenced")
     return tuple(found)
 
 
@@ -125,8 +130,17 @@ def refuse_unmet(text: str, known: Mapping[str, Collection[str]]) -> None:
         if matcher.regex is not None or not matcher.value or matcher.value in there:
             continue
         near = nearest(matcher.value, list(there))
-        instead = f"did you mean {near}?" if near else f"there are {', '.join(there) or 'none'}"
-        raise ValueError(f"no {matcher.field} is called {matcher.value:.80}; {instead:.300}")
+        instead = f"did you mean {near}?" if near else f"there are {_some(there) or 'none'}"
+        raise ValueError(f"no {matcher.field} is called {matcher.value:.80}; {instead}")
+
+
+def _some(names: Collection[str]) -> str:
+    """As many of them, whole, as a line takes, and how many more there are."""
+    shown = list(names)
+    while len(", ".join(shown)) > _MOST_NAMED and len(shown) > 1:
+        shown.pop()
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def matchable(
@@ -211,7 +225,7 @@ def _time_meant(text: str, now: datetime, tz: tzinfo) -> datetime:
         meant = datetime.fromisoformat(text)
         return meant.astimezone(now.tzinfo) if meant.tzinfo is not None else _next_on_the_wall(meant, now, tz)
     except (ValueError, OverflowError):
-        raise ValueError(f"not a time: {text:.40}; write it like 08:00 or 2026-01-31 08:00") from None
+        raise NotATime(f"not a time: {text:.40}; write it like 08:00 or 2026-01-31 08:00") from None
 
 
 def _next_on_the_wall(meant: datetime, now: datetime, tz: tzinfo) -> datetime:

@@ -330,9 +330,9 @@ class BotAnswers:
         until = now + parse_duration(lasts)
         for known in await self._read(partial(self._reader.silence_rows, iso(now))):
             if known["matchers"] == matchers and from_iso(known["ends_at"]) >= until - timedelta(minutes=1):
-                return "silent already"
+                return "silenced already"
         begun = await self._acts.silence(matchers, lasts, None, by)
-        return f"silent until {Times(self._settings().tz, now).text(begun.ends_at)}"
+        return f"silenced until {Times(self._settings().tz, now).text(begun.ends_at)}"
 
     async def _why(self, update: Update, alert: dict[str, Any]) -> str:
         """A message of its own says it: what a press is answered with has no room."""

@@ -31,7 +31,7 @@ COMMANDS = {
     "alerts": "what fires now, or ever fired",
     "ack": "acknowledge an alert: no more reminders of it until it ends",
     "silence": "hold what is told of alerts that match, for a time",
-    "silences": "what is silent, up to when, by whom and why",
+    "silences": "what is silenced, up to when, by whom and why",
     "unsilence": "take a silence back",
     "forget": "drop an order or position that its venue never mentions again",
     "actions": "what alerts start: webhooks and commands, and what came of them",

@@ -46,7 +46,7 @@ def _acked(alert: dict[str, Any], tz: tzinfo) -> str:
 def _silenced(alert: dict[str, Any], tz: tzinfo) -> str:
     """Where it was told before the silence began; else `_held` says it."""
     until = alert.get("silenced_until")
-    return f", silent until {time_of(until, tz)}" if until and not alert["held"] else ""
+    return f", silenced until {time_of(until, tz)}" if until and not alert["held"] else ""
 
 
 def _held(alert: dict[str, Any], tz: tzinfo) -> str:

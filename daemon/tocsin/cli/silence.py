@@ -51,10 +51,10 @@ def command(
     silence, holds = answer["silence"], answer["holds"]
     ends = time_of(silence["ends_at"], zone_of(config))
     if dry_run:
-        click.echo(f"would be silent until {ends}: {flat(silence['matchers'])}")
+        click.echo(f"would be silenced until {ends}: {flat(silence['matchers'])}")
     else:
         click.echo(
-            f"silent until {ends}: {flat(silence['matchers'])} (the daemon at {socket})\n  id {silence['id']}"
+            f"silenced until {ends}: {flat(silence['matchers'])} (the daemon at {socket})\n  id {silence['id']}"
         )
     would = "would hold" if dry_run else "holds"
     click.echo(f"  {would} {counted(len(holds), 'alert')} of those that fire now" + (":" if holds else ""))

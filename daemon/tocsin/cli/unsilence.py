@@ -35,5 +35,5 @@ def command(ctx: click.Context, id_: str, *, why: str, config: Path | None, outp
     elif status != OK:
         which_silence(id_, answer, socket)
     else:
-        click.echo(f"no longer silent: {flat(answer['silence']['matchers'])} (the daemon at {socket})")
+        click.echo(f"no longer silenced: {flat(answer['silence']['matchers'])} (the daemon at {socket})")
     ctx.exit(0 if status == OK else FAILED)

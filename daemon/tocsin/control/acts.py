@@ -233,7 +233,7 @@ def silenced(alert: Json, silences: Silences, now: datetime) -> Silence | None:
 
 
 def with_silences(alerts: list[Json], silences: Silences, now: datetime) -> list[Json]:
-    """Each alert with `silenced_until` (ISO 8601; None: nothing is silent about it)."""
+    """Each alert with `silenced_until` (ISO 8601; None: it isn't silenced)."""
     for row in alerts:
         found = silenced(row, silences, now) if row["state"] in FIRING else None
         row["silenced_until"] = iso(found.ends_at) if found is not None else None

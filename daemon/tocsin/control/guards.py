@@ -134,7 +134,7 @@ class Guarded:
         if name is None or not {name, Name(name.host)} & self._names:
             return 421, "not a name of this server; see listen.hosts"
         if len(scope["query_string"]) > MOST_QUERY or len(scope["raw_path"]) > MOST_QUERY:
-            return 414, "too long"
+            return 414, f"too long an address: its path and what follows it may have {MOST_QUERY} bytes each"
         if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:
             return 431, "too long headers"
         sizes = [value for name, value in headers if name == b"content-length"]

@@ -13,7 +13,7 @@ WANT, YES, NO = "want", "yes", "no"
 TEST = "test"
 """What the button below a test message does: nothing, but it is answered."""
 SILENCES = {"silence 1h": "1h", "silence 4h": "4h"}
-"""What a button does -> for how long it is silent."""
+"""What a button does -> for how long it silences."""
 
 ACK_ALL = "ack all"
 MakeButtons = Callable[[str, str, str], Awaitable[tuple[tuple[Button, ...], ...]]]

@@ -135,7 +135,7 @@ def acts(rows: Iterable[Row]) -> Iterator[Json]:
 def silences(
     rows: Iterable[Row], context: AlertContext | None, names: Mapping[str, str], now: str
 ) -> Iterator[Json]:
-    """What was silent about it: who made that, and when it was over."""
+    """What silenced it: who made that, and when it was over."""
     for row in rows:
         if context is None or not _holds(row, context, names):
             continue

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tocsin.alerts.silences import end_of
+from tocsin.alerts.silences import NotATime, end_of
 from tocsin.alerts.wording import without_mark
 from tocsin.config.settings import UnknownName
 from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
@@ -123,6 +123,10 @@ class Forms:
             if not (lasts or until):
                 raise ValueError("say for how long: press a button, or write 2h, 20:00 or 2026-01-31 08:00")  # noqa: TRY301
             end_of(lasts, until, acts.now(), self._host.style.tz)
+        except NotATime:
+            found["ends"] = (
+                f"neither a length nor a time: {until:.40}; write it like 2h, 20:00 or 2026-01-31 08:00"
+            )
         except ValueError as error:
             found["ends"] = str(error)
         return found
@@ -169,8 +173,10 @@ class Forms:
     async def unsilence(self, request: Request, form: _Form) -> Response:
         now = iso(self._host.acts.now())
         found = await in_thread_for_acts(partial(silence_meant, self._reader, request.path_params["id"], now))
-        if isinstance(found, dict) or not await self._host.acts.unsilence(found[0]["id"], _by(request, form)):
-            raise _Refused("it is over already")
+        if isinstance(found, tuple):
+            await self._host.acts.unsilence(found[0]["id"], _by(request, form))
+        elif found["several"]:
+            raise _Refused("more than one silence is called so")
         return self._back(request, form, "/silences")
 
     # --------------------------------------------------------------------------------------------- actions, channels

@@ -16,7 +16,7 @@ _FIRING = ("firing", "recovering")
 
 
 class Muter:
-    """Knows which rules fire where, and what is silent. `rule` finds the rule of an id, if it runs.
+    """Knows which rules fire where, and what is silenced. `rule` finds the rule of an id, if it runs.
 
     `turned` says that a way may have opened since it was last set to False: who takes a silence back sets it.
     """

@@ -156,7 +156,7 @@ class UnreadableRow(Struct, frozen=True, kw_only=True):
 
 
 class Silence(Struct, frozen=True, kw_only=True):
-    """What is silent (`matchers`: `venue=fx symbol=~BTC.*`), from when to when, why, and by whom. `ended_at`: it was taken back.
+    """What is silenced (`matchers`: `venue=fx symbol=~BTC.*`), from when to when, why, and by whom. `ended_at`: it was taken back.
 
     `held`: how many notifications it has kept from people so far.
     """

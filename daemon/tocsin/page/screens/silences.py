@@ -1,4 +1,4 @@
-"""`/silences`: what is silent now, and what was; how much each holds."""
+"""`/silences`: what is silenced now, and what was; how much each holds."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
