@@ -373,6 +373,7 @@ def browse_the_daemon_is_killed_and_started_and_nothing_stale_is_shown(browser: 
         look.excused = ("console: error: Failed to load resource", "console: error: htmx:")
         site.at_the_venues(site.daemon.kill)
         expect(page.locator("#live")).to_contain_text("not live since")
+        expect(page.locator(".state")).to_be_hidden()
         expect(page.locator("body[data-away]")).to_have_count(1)
         site.do(site.daemon.start)
         site.do(connected, site.daemon, "fx")

@@ -136,6 +136,20 @@ async def test_a_figure_says_what_it_is_of(tmp_path, currency, said):
     assert said in text_of(await part("tiles", asked(tmp_path, snapshot(entities={"position": [held]}))))
 
 
+@pytest.mark.parametrize(
+    ("severity", "state", "tone"),
+    [("critical", "firing", "bad"), ("warning", "firing", "warn"), ("critical", "pending", "warn")],
+)
+async def test_how_near_a_position_is_has_the_colour_of_the_severity(tmp_path, severity, state, tone):
+    held = change("position", {"id": "p1", "status": "open", "amount": "1"})
+    near = Watched(rule="red", severity=severity, instance="p1", key=held.key, symbol=None, state=state)
+    opened(tmp_path).close()
+    html = await part(
+        "positions", asked(tmp_path, snapshot(entities={"position": [held]}, nearest={held.key: near}))
+    )
+    assert f'class="meter {tone}"' in html
+
+
 def action(name: str, paused: str = "", circuit: str = "") -> dict[str, str]:
     return {"action": name, "paused": paused, "circuit": circuit}
 
@@ -177,6 +191,34 @@ async def test_a_venue_of_which_a_stream_is_silent_is_not_fresh(tmp_path):
     )  # fmt: skip
     html = await part("venues", asked(tmp_path, snapshot(measures={"venues": known}, away={"tp": None})))
     assert "1 of 3 fresh" in text_of(html)
+
+
+@pytest.mark.parametrize(
+    ("remarks", "said"),
+    [
+        (("no data for long: fx",), "no data for long: fx"),
+        (("no data for long: fx", "blind, for want of a value: red"), "no data for long: fx , 1 more"),
+    ],
+)
+async def test_a_remark_above_every_screen_says_what_it_is_about(tmp_path, remarks, said):
+    opened(tmp_path).close()
+    html = await part("status", asked(tmp_path, snapshot(measures={"attention": remarks})))
+    assert text_of(html).endswith(said)
+    assert f'class="state" href="{ROOT}/health"' in html
+
+
+@pytest.mark.parametrize(("attempts", "said"), [(0, "next try 11:00:05"), (3, "try 3, next 11:00:05")])
+async def test_a_venue_that_is_away_says_when_it_is_tried_next(tmp_path, attempts, said):
+    opened(tmp_path).close()
+    shown = {
+        "venue": "fx",
+        "status": "disconnected",
+        "attempts": str(attempts),
+        "next_attempt": iso(NOW + timedelta(seconds=5)),
+    }
+    known = VenueMeasures(name="fx", status="disconnected", last_message=NOW, shown=shown, entities={})
+    html = await part("venues", asked(tmp_path, snapshot(measures={"venues": (known,)}, away={"fx": None})))
+    assert said in text_of(html)
 
 
 @pytest.mark.parametrize(
