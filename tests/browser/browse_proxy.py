@@ -7,7 +7,7 @@ import pytest
 import trio
 import trustme
 
-from support.chrome import Browser, addresses, expect, looked_at, sign_in
+from support.chrome import STANDS, Browser, addresses, expect, looked_at, sign_in
 from support.mission import connected, profit
 from support.proxy import PREFIX, forward
 from support.site import Site
@@ -43,6 +43,7 @@ def browse_below_a_path_of_a_proxys(browser: Browser, tmp_path):
         for site.url in ways:
             context = browser.new_context(ignore_https_errors=True)
             with looked_at(context, site) as look:
+                look.page.clock.install()
                 sign_in(look.page, site)
                 (cookie,) = context.cookies()
                 assert cookie["name"].startswith("__Host-")
@@ -50,6 +51,7 @@ def browse_below_a_path_of_a_proxys(browser: Browser, tmp_path):
                 site.at_the_venues(profit, site.exchange, -60.25, "created", f"p-{ways.index(site.url)}")
                 row = look.page.locator(".alert:not(.acked)")
                 expect(row).to_have_count(1)
+                look.page.clock.fast_forward(STANDS)
                 row.get_by_role("button", name="Acknowledge").click()
                 expect(row).to_have_count(0)
                 links = look.page.locator("a[href]")

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from support.chrome import PHONE, Browser, Page, expect, looked_at, sign_in
+from support.chrome import PHONE, STANDS, Browser, Page, expect, looked_at, sign_in
 from support.mission import connected, profit
 from support.site import Site
 
@@ -19,7 +19,6 @@ PAINTED = """(color) => {
   box.remove();
   return painted;
 }"""
-STANDS = 1300  # milliseconds, after which what came to a place may be pressed there
 RULES = [{"id": "red", "watch": "position", "when": "profit < -50", "severity": "critical"}]
 
 

@@ -17,6 +17,7 @@ from support.site import Site
 from support.states import HOSTILE, TURNED
 from tocsin.page.screens import SCREENS
 
+STANDS = 1300  # milliseconds, after which what came to a place may be pressed there
 CHROMIUM = os.environ.get("TOCSIN_CHROMIUM", "/usr/bin/chromium")
 
 
