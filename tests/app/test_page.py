@@ -111,6 +111,22 @@ async def test_a_stop_keeps_who_was_signed_out_while_the_disk_took_nothing(folde
             assert (await browser.get(f"{at}/api/who")).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("ended", "kept", "exit_code", "says"),
+    [
+        (1, True, 0, "signed out: anna, of 1 session ("),
+        (2, False, 1, "until Tocsin starts again"),
+        (0, False, 1, "until Tocsin starts again"),  # asked once more, while others are signed in
+        (0, True, 1, "anna isn't signed in\n  = there are ben"),
+    ],
+)
+def test_a_sign_out_says_whether_it_is_kept(monkeypatch, ended, kept, exit_code, says):
+    answer = {"ended": ended, "signed_in": ["ben"], "kept": kept}
+    monkeypatch.setattr("tocsin.cli.page.ask_running", lambda *_asked, **_more: (200, answer, "a socket"))
+    found = CliRunner().invoke(cli, ["page", "--sign-out", "anna"])
+    assert (found.exit_code, says in found.output) == (exit_code, True)
+
+
 def sessions_kept(folder: Path) -> int:
     with closing(sqlite3.connect(folder / "state" / DATABASE)) as database:
         (count,) = database.execute("SELECT count(*) FROM sessions").fetchone()

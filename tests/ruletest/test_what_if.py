@@ -269,6 +269,14 @@ def test_how_bad_a_lost_alert_got_says_the_alert_that_fired_then(database):
     assert unknown in lines
 
 
+def test_what_another_alert_goes_on_for_is_lost_however_far_it_got(database):
+    told = what_if("red.when=profit < -60", "red.until=profit > 1000", files=())
+    assert told["edited"]["alerts"] == 1
+    assert told["unknown"]["count"] == 0
+    lost = told["lost"]["alerts"]
+    assert [(each["worst"], each["covered"]) for each in lost] == [("-65", True)] * 4
+
+
 def test_where_everything_was_kept_it_is_told_as_it_is(here):
     kept(here, MOVES, everything=True)
     lines = run("--set=red.when.profit.below=-44").output.splitlines()

@@ -148,13 +148,7 @@ class Components:
     runtime_dir: Path
 
     def __post_init__(self) -> None:
-        settings, loaded, database, clock, log = (
-            self.settings,
-            self.loaded,
-            self.database,
-            self.clock,
-            self.log,
-        )
+        settings, loaded, clock, log = self.settings, self.loaded, self.clock, self.log
         self.meters = Meters()
         self.inbox = Inbox()
         self.told: deque[Transition] = deque(maxlen=_MOST_TOLD)
@@ -169,29 +163,11 @@ class Components:
         )
         self.entities, self.engine, self.turn = self.runtime.entities, self.runtime.engine, self.runtime.turn
         self.wakes = Wakes()
-        self.journal = Journal(database, clock, log, self.meters.store)
+        self.journal = Journal(self.database, clock, log, self.meters.store)
         # Alerts of which a channel took a message, or its fallback (which) got one, and the turn hasn't heard.
         self._took: dict[tuple[str, str | None], None] = {}
-        self.outbox = DurableOutbox(
-            database,
-            self.journal,
-            self.wakes.ring,
-            log,
-            taken=self._taken,
-            handed=self._handed,
-            meters=self.meters.pipeline,
-        )
-        self.outbox.restore(loaded.pending, more=loaded.more_pending)
-        self.pipeline = Pipeline(
-            inbox=self.inbox,
-            turn=self.turn,
-            journal=self.journal,
-            clock=clock,
-            wake=self.wakes.ring,
-            log=log,
-            degraded=self._degraded,
-            meters=self.meters.pipeline,
-        )
+        self.outbox = self._make_outbox()
+        self.pipeline = self._make_pipeline()
         self._acts = Acts(self.turn)
         self.acts = LiveActs(self._acts, self.pipeline, clock, lambda: self.settings, self._editable, log)
         self.beats = BeatWay(self.inbox, self.pipeline, self.outbox, self.wakes.of(BEAT), clock)
@@ -200,11 +176,7 @@ class Components:
         self.pipeline.runs_committed = self._runs_committed
         self.notes = Notes(loaded.notes)
         self.access = Access(
-            loaded.sessions,
-            lambda: tokens_of(self.settings),
-            lambda: clock.now().wall,
-            database,
-            log,
+            loaded.sessions, lambda: tokens_of(self.settings), lambda: clock.now().wall, self.database, log
         )
         self.paces = Paces(lambda: clock.now().steady)
         self.paces.restore(_sent_before(settings, loaded, clock.now()))
@@ -213,6 +185,31 @@ class Components:
         self.templates = Templates(log)
         self.channels: dict[tuple[str, int], ChannelTask] = {}
         self.credentials = CredentialStore(settings.state_dir / "credentials", log)
+
+    def _make_outbox(self) -> DurableOutbox:
+        outbox = DurableOutbox(
+            self.database,
+            self.journal,
+            self.wakes.ring,
+            self.log,
+            taken=self._taken,
+            handed=self._handed,
+            meters=self.meters.pipeline,
+        )
+        outbox.restore(self.loaded.pending, more=self.loaded.more_pending)
+        return outbox
+
+    def _make_pipeline(self) -> Pipeline:
+        return Pipeline(
+            inbox=self.inbox,
+            turn=self.turn,
+            journal=self.journal,
+            clock=self.clock,
+            wake=self.wakes.ring,
+            log=self.log,
+            degraded=self._degraded,
+            meters=self.meters.pipeline,
+        )
 
     def restore(self) -> tuple[Batch, list[str]]:
         """Go on where the last run stopped. Beside the batch: what of it can't be read."""

@@ -115,7 +115,7 @@ class Snapshots:
 
 
 def _shut(rules: Iterable[Rule], now: datetime) -> frozenset[tuple[str, Hours]]:
-    """Those out of their hours, of which many rules may have the same."""
+    """Those out of their hours, which most have none of, and many the same."""
     known: dict[int, bool] = {}
 
     def is_shut(calendar: Calendar | None) -> bool:
@@ -125,10 +125,14 @@ def _shut(rules: Iterable[Rule], now: datetime) -> frozenset[tuple[str, Hours]]:
             known[id(calendar)] = not calendar.is_open(now)
         return known[id(calendar)]
 
-    found: list[tuple[str, Hours]] = []
+    found = set[tuple[str, Hours]]()
     for rule in rules:
-        found += [(rule.id, "active")] if is_shut(rule.active) else []
-        found += [(rule.id, "notify_during")] if is_shut(rule.notify_during) else []
+        if rule.active is None and rule.notify_during is None:
+            continue
+        if is_shut(rule.active):
+            found.add((rule.id, "active"))
+        if is_shut(rule.notify_during):
+            found.add((rule.id, "notify_during"))
     return frozenset(found)
 
 

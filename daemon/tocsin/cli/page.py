@@ -61,12 +61,13 @@ def _sign_out(config: Path | None, person: str | None, output: str) -> None:
     elif answer["ended"]:
         sessions = f"{answer['ended']} session{'s' if answer['ended'] > 1 else ''}"
         click.echo(f"signed out: {person or 'everybody'}, of {sessions} (the daemon at {socket})")
-    elif person is None or not answer["signed_in"]:
-        click.echo("nobody is signed in")
-    else:
-        raise TocsinError(f"{person:.80} isn't signed in\n  = there are {', '.join(answer['signed_in'])}")
-    if not answer["kept"]:
+    if not answer["kept"]:  # of now, or of an earlier time
         raise TocsinError(
             "who was signed out is so until Tocsin starts again: the disk takes nothing now\n"
             "  = it is tried on; call this once more later, which says whether it is kept"
         )
+    if output == "json" or answer["ended"]:
+        return
+    if person is not None and answer["signed_in"]:
+        raise TocsinError(f"{person:.80} isn't signed in\n  = there are {', '.join(answer['signed_in'])}")
+    click.echo("nobody is signed in")

@@ -138,11 +138,9 @@ class Guarded:
         if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:
             return 431, "too long headers"
         sizes = [value for name, value in headers if name == b"content-length"]
+        # Where a proxy went by the other of the two, the rest is another request.
         if sizes and any(name == b"transfer-encoding" for name, _ in headers):
-            return (
-                400,
-                "a length beside chunks",
-            )  # where a proxy went by the other, the rest is another request
+            return 400, "a length beside chunks"
         if any(not size.isdigit() or len(size) > _DIGITS or int(size) > MOST_BODY for size in sizes):
             return 413, "too large"
         return None

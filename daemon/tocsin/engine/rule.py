@@ -215,10 +215,10 @@ class Rule:
     every event of that kind. `notify` None means the defaults for the severity. `fingerprint` changes exactly when
     what the rule means changes (watch, conditions, timing), not with its texts and channels. `value_of` is the field
     that a message's value, worst and value at start speak of, `worst_is` which end of it is worse, `value_limit` the one
-    constant that it has to be beyond; in a rule on
-    groups it is a group's number, called `value_called` by people, which `value_from` works out (`value_computed`:
-    not only chooses); `put_together` are the values that it sums, by their spelling. `linked_fields` are the fields
-    of tickers and venues that it names (`ticker.price`; `ticker.*` where that may be any).
+    constant that it has to be beyond; in a rule on groups it is a group's number, called `value_called` by people,
+    which `value_from` works out (`value_computed`: not only chooses); `put_together` are the values that it sums, by
+    their spelling. `linked_fields` are the fields of tickers and venues that it names (`ticker.price`; `ticker.*`
+    where that may be any).
     """
 
     id: str

@@ -35,6 +35,11 @@ def _changes(*tables: str) -> Callable[[Snapshot], Any]:
     return lambda snapshot: [snapshot.changes.get(table) for table in tables]
 
 
+def _holding(snapshot: Snapshot) -> list[str]:
+    """The silences that hold: one ends by time alone."""
+    return [each.id for each in snapshot.silences if holds_at(each, snapshot.measures.now)]
+
+
 TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
     "status": lambda snapshot: (
         snapshot.measures.wrong,
@@ -58,12 +63,7 @@ TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
     "history": _changes("alerts", "acked", "acts"),
     "told": _changes("deliveries"),
     "runs": _changes("runs"),
-    "silences": lambda snapshot: (
-        snapshot.changes.get("silences"),
-        [
-            each.id for each in snapshot.silences if holds_at(each, snapshot.measures.now)
-        ],  # one ends by itself
-    ),
+    "silences": lambda snapshot: (snapshot.changes.get("silences"), _holding(snapshot)),
     "config": lambda snapshot: (snapshot.measures.reloaded_at, snapshot.measures.reload_success),
     "hours": lambda snapshot: snapshot.shut,
 }

@@ -16,8 +16,8 @@ As JSON (`tocsin replay --set … --format json`) a `WhatIf` is
      "lost": {"count": 9, "alerts": [ALERT, …]}, "unknown": …, "gained": …, "later": …, "earlier": …}
 
 and an ALERT {"rule": "red", "kind": "position", "venue": "fx", "account": "a1", "id": "p1", "symbol": "BTCUSD",
-"side": "short" or null, "title": "…", "at": TIME, "until": TIME or null (up to the record's end), "of": "profit", "worst": "-510" or null, "by": 40.0 (seconds, of
-`later` and `earlier`), "covered": true (of `lost` and `gained`: an alert of before goes on then under the other rules)}.
+"side": "short" or null, "title": "…", "at": TIME, "until": TIME or null (up to the record's end), "of": "profit",
+"worst": "-510" or null, "by": 40.0 (seconds, of `later` and `earlier`), "covered": true (of `lost` and `gained`: an alert of before goes on then under the other rules)}.
 """
 
 from typing import Literal

@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeAlias
 
 from tocsin.config.edits import Edit
 from tocsin.engine.rule import Rule, Run
@@ -16,6 +17,7 @@ from tocsin.replay.records import Record
 from tocsin.replay.replay import Told, kinds_read, replay
 
 MOST_STEPS = 500
+_Firings: TypeAlias = dict[tuple[str, Key], list[Firing]]
 
 
 def what_if(
@@ -44,10 +46,11 @@ def what_if(
                 kept = record.alerts.worst(each.rule, each.entity, each.at, each.until, each.measured)
                 each.worst = kept or each.worst
     rules_of = {old.id: (old, new) for old in before for new in after if old.id == new.id}
+    go_on = _by_instance(edited)
     lost, unknown = list[Firing](), list[Firing]()
     for each in told.lost:
         may_fire = each.rule in unsure and _may_fire_later(each, *rules_of[each.rule])
-        (unknown if may_fire else lost).append(each)
+        (unknown if may_fire and not _is_covered(each, go_on) else lost).append(each)
     moved = [_alert(now, by=(now.at - then.at).total_seconds()) for now, then in told.both]
     return WhatIf(
         coverage=tuple(counted.coverage(rule, lasted, whole=rule.id not in told.unsure) for rule in before),
@@ -115,17 +118,23 @@ def _alone(firings: Sequence[Firing], other: Outcome, rules: Iterable[Rule], mos
         worst = Decimal(firing.worst) if firing.worst is not None else Decimal(0)
         return firing.rule, firing.worst is None, worst if lowest[firing.rule] else -worst, firing.at
 
-    others: dict[tuple[str, Key], list[Firing]] = {}
-    for each in other.firings:
-        others.setdefault((each.rule, each.entity), []).append(each)
+    others = _by_instance(other)
     found = [
-        _alert(
-            firing,
-            covered=firing.lasts and any(map(firing.meets, others.get((firing.rule, firing.entity), ()))),
-        )
-        for firing in sorted(firings, key=badness)[:most]
+        _alert(firing, covered=_is_covered(firing, others)) for firing in sorted(firings, key=badness)[:most]
     ]
     return Alerts(len(firings), tuple(found))
+
+
+def _by_instance(outcome: Outcome) -> _Firings:
+    found: _Firings = {}
+    for each in outcome.firings:
+        found.setdefault((each.rule, each.entity), []).append(each)
+    return found
+
+
+def _is_covered(firing: Firing, others: _Firings) -> bool:
+    """Whether one of these goes on then."""
+    return firing.lasts and any(map(firing.meets, others.get((firing.rule, firing.entity), ())))
 
 
 def _first(moved: Sequence[Alert], most: int | None) -> Alerts:

@@ -79,8 +79,8 @@ async def instances(asked: Asked) -> Json:
 
 async def told(asked: Asked) -> Json:
     """Who would be told now: `channels`, each with its `services` and what holds it there (`held`; "": nothing), whatever is `held_by` before; who is told
-    later (`escalate`), which actions run (`run`), how often it is repeated (`repeat`, seconds). `silenced`: the silences that hold it where it is about what they
-    match, each with how many `holds` of those `of` this rule that fire now.
+    later (`escalate`), which actions run (`run`), how often it is repeated (`repeat`, seconds). `silenced`: the silences that hold it
+    where it is about what they match; each `holds` so many of those `of` this rule that fire now.
     """
     rule, seen = _rule(asked), asked.host.rules_seen
     decision = decide(
