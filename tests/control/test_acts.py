@@ -15,7 +15,8 @@ from tocsin.alerts.silences import Silences, end_of
 from tocsin.control.acts import ActsApi, with_silences
 from tocsin.control.people import Nameless
 from tocsin.control.server import nameless, unavailable
-from tocsin.pipeline.acts import By, Target
+from tocsin.events import iso
+from tocsin.pipeline.acts import Became, By, Target
 from tocsin.store.errors import StoreError
 from tocsin.store.model import Acked, Batch, Silence
 from tocsin.store.reader import Reader
@@ -36,26 +37,43 @@ ALERTS = [
 SILENCES = ["eeee1111", "eeee2222", "ffff1111"]
 
 
+def silence(id_: str) -> Silence:
+    ends = NOW + timedelta(hours=1)
+    return Silence(id=id_, matchers=f"id={id_}", reason="", created_at=T0, starts_at=T0, ends_at=ends)
+
+
 class Daemon:
     """Does what is asked, and keeps it; `bbbb1111` has ended a moment ago, and so has the silence `ffff1111`."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeps: bool = True) -> None:
         self.done: list[tuple[str, str, By]] = []
+        self._keeps, self._acked = keeps, dict[str, Acked]()
+
+    def kept(self) -> bool:
+        return self._keeps
+
+    def acknowledged(self) -> dict[str, Acked]:
+        return self._acked
 
     def now(self) -> datetime:
         return NOW
 
     def silences(self) -> Silences:
-        return Silences()
+        return Silences(map(silence, SILENCES))
 
     async def acknowledge(
         self, alert: Target, by: By, lasts: str | None = None, until: str | None = None
-    ) -> bool:
+    ) -> Became:
         if lasts or until:
             end_of(lasts, until, NOW, UTC)
         await trio.lowlevel.checkpoint()
         self.done.append(("ack", alert.id, by))
-        return alert.id != "bbbb1111"
+        if alert.id == "bbbb1111":
+            return "over"
+        if alert.acked and alert.acked_until is None:
+            return "already"
+        self._acked[alert.id] = Acked(alert=alert.id, at=NOW, by=by.name)
+        return "done"
 
     async def unacknowledge(self, alert: Target, by: By) -> bool:
         await trio.lowlevel.checkpoint()
@@ -96,10 +114,7 @@ def database(tmp_path_factory):
                 for id_, rule, state, entity in ALERTS
             ],
             acked=[Acked(alert="bbbb2222", at=NOW, by="ben", until=NOW + timedelta(hours=1))],
-            silences=[
-                Silence(id=id_, matchers=f"id={id_}", reason="", created_at=T0, starts_at=T0, ends_at=NOW + timedelta(hours=1))
-                for id_ in SILENCES
-            ],
+            silences=[*map(silence, ("eeee1111", "eeee2222"))],  # of the third it knows nothing yet
         )
     )  # fmt: skip
     path = store.path
@@ -107,8 +122,10 @@ def database(tmp_path_factory):
     return path
 
 
-async def ask(database, method: str, path: str, body: Any = None) -> tuple[int, Any, list[Any]]:
-    daemon = Daemon()
+async def ask(
+    database, method: str, path: str, body: Any = None, daemon: Daemon | None = None
+) -> tuple[int, Any, list[Any]]:
+    daemon = daemon or Daemon()
 
     async def inline(query: Any) -> Any:
         await trio.lowlevel.checkpoint()
@@ -237,9 +254,39 @@ async def test_a_key_that_is_given_twice_is_refused(database):
     assert (status, answer, done) == (400, {"error": "`for` is given twice"}, [])
 
 
-async def test_the_silences_are_told(database):
-    status, answer, _ = await ask(database, "GET", "/api/silences")
+@pytest.mark.parametrize("which", ["", "?all=1"])
+async def test_the_silences_are_told_as_they_hold_whatever_the_database_knows(database, which):
+    status, answer, _ = await ask(database, "GET", f"/api/silences{which}")
     assert (status, [row["id"] for row in answer]) == (200, SILENCES)
+    kept = {row["id"]: row for row in Reader(database).silence_rows("", everything=True)}
+    assert [row for row in answer if row["id"] in kept] == [kept["eeee1111"], kept["eeee2222"]]
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("alerts/aaaa1111/ack", {}, {"acknowledged": True}),
+        ("alerts/bbbb2222/unack", {}, {"unacknowledged": True}),
+        ("silences", {"matchers": "rule=red", "for": "1h"}, {"silenced": True}),
+        ("silences/eeee1111/end", {}, {"ended": True}),
+    ],
+)
+async def test_what_is_done_says_whether_it_is_kept(database, path, body, says, keeps):
+    status, answer, _ = await ask(database, "POST", f"/api/{path}", {"by": "anna", **body}, Daemon(keeps))
+    assert (status, {key: answer.get(key) for key in (*says, "kept")}) == (200, {**says, "kept": keeps})
+
+
+async def test_an_alert_is_told_as_acknowledged_before_the_database_knows(database):
+    daemon = Daemon(keeps=False)
+    for by, already in (("anna", False), ("ben", True)):
+        _, answer, _ = await ask(database, "POST", "/api/alerts/aaaa1111/ack", {"by": by}, daemon)
+        alert = answer["alert"]
+        assert (answer["already"], alert["acked_by"], alert["acked_at"]) == (already, "anna", iso(NOW))
+    assert (
+        with_silences(Reader(database).alerts(), Silences(), NOW, daemon.acknowledged())[0]["acked_by"]
+        is not None
+    )
 
 
 async def test_without_a_database_it_says_so(tmp_path):

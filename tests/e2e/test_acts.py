@@ -5,6 +5,7 @@ import json
 import pytest
 import trio
 
+from support.disk import locked
 from support.mission import POSITION, connected, profit
 from support.receivers import HttpReceiver, Reply
 
@@ -121,6 +122,35 @@ async def test_silence_and_acknowledge(folder, exchange, desk):
         assert forgotten.returncode == 0, forgotten.stderr
         ((does, target, why),) = folder.rows("SELECT does, target, why FROM acts ORDER BY id DESC LIMIT 1")
         assert (does, why, POSITION in target) == ("forget", "gone", True)
+
+
+async def test_what_is_done_while_the_database_takes_nothing_holds_and_says_that_it_is_not_kept(
+    folder, exchange, desk
+):
+    folder.write(
+        venues={"fx": exchange.yourfintech.settings()}, channels={"desk": desk.url}, rules=[RULES[1]]
+    )
+    async with folder.running(secrets=exchange.secrets) as daemon:
+        await connected(daemon, "fx")
+        profit(exchange, -6, "created")
+        await daemon.until(lambda: titles(desk), "it is told")
+        ((alert,),) = folder.rows("SELECT id FROM alerts")
+        with locked(folder):
+            acked = await folder.command("ack", alert)
+            assert "note: done, but not on the disk yet" in acked.stderr, acked.stderr
+            assert (await folder.command("ack", alert)).stdout.startswith("acknowledged before, at ")
+            assert ", acknowledged " in (await folder.command("alerts")).stdout
+            made = json.loads((await folder.command("silence", "rule=deep", "--for", "1h", "--json")).stdout)
+            assert (made["silenced"], made["kept"]) == (True, False)
+            assert (await folder.command("silences")).stdout.startswith("rule=deep  until ")
+            ended = await folder.command("unsilence", made["silence"]["id"])
+            assert (ended.returncode, "not on the disk yet" in ended.stderr) == (0, True)
+            assert (await folder.command("silences")).stdout == "nothing is silent\n"
+        acts = "SELECT does FROM acts ORDER BY id"
+        await daemon.until(
+            lambda: folder.rows(acts) == [("ack",), ("silence",), ("unsilence",)], "it is kept at last"
+        )
+        assert (await folder.command("ack", alert)).stderr == ""
 
 
 async def test_who_is_escalated_to_over_a_kill_hears_of_the_acknowledgement_and_the_end(

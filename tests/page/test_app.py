@@ -115,7 +115,7 @@ def replace_by_an_empty_one(database):
         ("/silences/try?matchers=venue%3Dfx", 503),
         ("/api/alerts", 503),
         ("/api/alerts/aaaa1111", 503),
-        ("/api/silences", 503),
+        ("/api/silences?all=1", 503),
         ("/api/overview", 503),
         ("/", 200),
         ("/alerts", 200),

@@ -45,7 +45,7 @@ def page(tmp_path, monkeypatch):
     seen = structs.replace(now, entities=entities)
     monkeypatch.setattr(page.host._world.snapshots, "snapshot", lambda: seen)
     page.host.equity = lambda *_: ()
-    for module, read in [(alert_history, "firing"), (lists, "silences_now"), (lists, "silences_over")]:
+    for module, read in [(alert_history, "firing"), (lists, "silences_over")]:
         plain = getattr(module, read)
         monkeypatch.setattr(module, read, lambda *of, plain=plain, **by: Rows(plain(*of, **by)))
     monkeypatch.setattr(Rows, "seen", False)

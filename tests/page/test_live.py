@@ -53,6 +53,7 @@ def so(**news: Any) -> Any:
         "changes": {},
         "silences": (),
         "shut": frozenset(),
+        "acknowledged": {},
     }
     return SimpleNamespace(**nothing | news)
 

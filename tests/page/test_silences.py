@@ -116,6 +116,10 @@ class FakeActs:
 
     def __init__(self) -> None:
         self.begun: list[tuple[Any, ...]] = []
+        self.keeps = True
+
+    def kept(self) -> bool:
+        return self.keeps
 
     def now(self) -> Any:
         return NOW
@@ -137,7 +141,9 @@ def form(tmp_path, kept):
     forms = Forms(host, screens, Renderer(ROOT))
     transport = httpx.ASGITransport(Starlette(routes=forms.routes))
     return SimpleNamespace(
-        client=httpx.AsyncClient(transport=transport, base_url="http://tocsin"), begun=host.acts.begun
+        client=httpx.AsyncClient(transport=transport, base_url="http://tocsin"),
+        begun=host.acts.begun,
+        acts=host.acts,
     )
 
 
@@ -203,6 +209,29 @@ async def test_who_has_begun_one_sees_it_next_though_there_is_no_time(tmp_path, 
     assert answer.status_code == 303
     assert "I know" in (await browser.get(f"/silences{query}")).text
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "says"),
+    [({}, 202, "That was done It holds, but is not on the disk yet"), ({"HX-Request": "true"}, 202, "Done, but not on the disk yet")],
+)  # fmt: skip
+async def test_what_is_done_while_the_database_takes_nothing_says_so(form, headers, status, says):
+    form.acts.keeps = False
+    data = {"matchers": "venue=fx", "for": "1h", "next": "/a/a1"}
+    answer = await form.client.post("/silences", data=data, headers=headers)
+    assert (answer.status_code, len(form.begun)) == (status, 1)
+    assert says in text_of(answer.text)
+    assert headers or f'href="{ROOT}/a/a1"' in answer.text
+
+
+async def test_they_are_those_that_hold_also_where_the_database_knows_nothing_yet(tmp_path, kept):
+    """`s1` was taken back and `s6` begun while it took nothing."""
+    hold = snapshot(silences=Silences([silence("s2", matchers="symbol=~ETH.*"), silence("s6", held=2)]))
+    holding = (await now(asked(tmp_path, hold)))["silences"]
+    assert [(each["id"], each["holds"], each["held"], each["via"]) for each in holding] == [
+        ("s2", 1, 0, None),
+        ("s6", 2, 2, None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -322,9 +322,10 @@ async def piped(cell: Cell, tests: model.RuleTests) -> Seen:
                     (alert,) = {
                         row.id for batch in disk.committed for row in batch.alerts if row.rule == "it"
                     }
-                    assert await pipeline.ask(
+                    became = await pipeline.ask(
                         partial(acts.acknowledge, Target(id=alert, lasts=True), BY, now)
                     )
+                    assert became == "done"
                 case "ask":
                     seen.muted = [
                         (row.data["by"], row.reason)

@@ -115,6 +115,22 @@ async def test_nothing_is_lost_and_nothing_sent_while_the_disk_refuses(
     assert "info: committing again" in scene.log.lines
 
 
+async def test_what_somebody_does_holds_at_once_and_whether_it_is_kept_is_told(
+    scene: Scene, autojump_clock: trio.testing.MockClock
+) -> None:
+    def command() -> tuple[Batch, str]:
+        return scene.pipeline._turn.silence("id=p1", scene.clock.now().later(3600).wall, scene.clock.now())[
+            0
+        ], "done"
+
+    assert (await scene.pipeline.ask(command), scene.pipeline.keeps) == ("done", True)
+    scene.disk.refuses = 10
+    assert (await scene.pipeline.ask(command), scene.pipeline.keeps) == ("done", False)
+    await trio.sleep(30)
+    assert scene.pipeline.keeps
+    assert [len(batch.silences) for batch in scene.disk.committed] == [1, 1]
+
+
 async def test_a_full_disk_gets_its_reserve_back(
     scene: Scene, autojump_clock: trio.testing.MockClock
 ) -> None:

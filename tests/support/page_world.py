@@ -48,6 +48,12 @@ class Acting:
     def silences(self) -> Silences:
         return Silences()
 
+    def acknowledged(self) -> dict[str, Any]:
+        return {}
+
+    def kept(self) -> bool:
+        return True
+
     def foreseen(self, matchers: str, _lasts: str | None, _until: str | None) -> Silences:
         found = Silences()
         found.begin("", matchers, self.now() + timedelta(hours=1), self.now())

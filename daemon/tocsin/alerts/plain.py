@@ -6,6 +6,8 @@ from datetime import datetime, tzinfo
 
 # Characters of one value; what a person reads at night is far shorter, and the raw message is in the database.
 LONGEST = 500
+NOT_KEPT = "not on the disk yet: it is lost if Tocsin ends before the disk takes something again"
+"""What is so of what somebody did, and that holds, while the database takes nothing."""
 _JOINER = "\u2060"  # zero-width WORD JOINER: looks like nothing, breaks up what a chat client would act on
 
 # Invisible or direction-changing characters, by which a text can read as something else than it is: soft hyphen,

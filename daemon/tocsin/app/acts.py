@@ -1,6 +1,6 @@
-"""What people do, done to the running daemon: in order with what venues say, committed when it returns, and logged."""
+"""What people do, done to the running daemon: in order with what venues say, on disk when it returns (else see `kept`), and logged."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,10 +11,10 @@ from tocsin.clock import Clock
 from tocsin.config.settings import Settings
 from tocsin.control.acts import matched_names
 from tocsin.pipeline import Pipeline
-from tocsin.pipeline.acts import Acts, By, Target
+from tocsin.pipeline.acts import Acts, Became, By, Target
 from tocsin.pipeline.questions import Wish
 from tocsin.store.errors import StoreUnavailable
-from tocsin.store.model import Silence
+from tocsin.store.model import Acked, Silence
 
 
 class LiveActs:
@@ -35,15 +35,15 @@ class LiveActs:
 
     async def acknowledge(
         self, alert: Target, by: By, lasts: str | None = None, until: str | None = None
-    ) -> bool:
-        """For good, or for a time as in `end_of`. False: it is over meanwhile. ValueError, fit to be shown, on what is no end."""
+    ) -> Became:
+        """For good, or for a time as in `end_of`. ValueError, fit to be shown, on what is no end."""
         now = self._clock.now()
         ends_at = end_of(lasts, until, now.wall, self._settings().tz) if lasts or until else None
-        done = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, now, ends_at))
-        if done and not (alert.acked and alert.acked_until == ends_at):
+        became = await self._pipeline.ask(partial(self._acts.acknowledge, alert, by, now, ends_at))
+        if became == "done":
             self.note("acknowledged", by, alert=alert.id, until=ends_at)
             await self._remarks.on_alert(alert.id, f"acknowledged by {by.name}", ends_at, acked=True)
-        return done
+        return became
 
     async def unacknowledge(self, alert: Target, by: By) -> bool:
         """False: it isn't acknowledged."""
@@ -56,6 +56,14 @@ class LiveActs:
     async def remark(self, message: str, words: str) -> None:
         """Put that into the messages that told of an alert, or into a digest, by its id."""
         await self._remarks.on_alert(message, words)
+
+    def kept(self) -> bool:
+        """Whether what was done is on disk. False: it holds, but is lost if the process ends before the disk takes something again."""
+        return self._pipeline.keeps
+
+    def acknowledged(self) -> Mapping[str, Acked]:
+        """What became of late of acknowledgements, by alert: the database may be behind. Another thread may look at it."""
+        return self._acts.acknowledged()
 
     def now(self) -> datetime:
         return self._clock.now().wall

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import msgspec
 import trio
 
-from tocsin.alerts.silences import matchers_of
+from tocsin.alerts.plain import NOT_KEPT
+from tocsin.alerts.silences import holds_at, matchers_of
 from tocsin.alerts.wording import Times, time_text
 from tocsin.app.acts import LiveActs
 from tocsin.clock import Clock
@@ -23,7 +24,7 @@ from tocsin.delivery.senders import telegram_bot
 from tocsin.delivery.telegram_updates import TelegramUpdates, Update, updates_in
 from tocsin.delivery.web_api import Answer
 from tocsin.engine.api import AlertContext
-from tocsin.events import from_iso, iso
+from tocsin.events import from_iso
 from tocsin.meters import Answer as AnswerKind
 from tocsin.meters import AnswerMeters
 from tocsin.pipeline.acts import By, Target
@@ -285,7 +286,7 @@ class BotAnswers:
             said = await self._acknowledge(found[0], by)
         elif button.does == UNACK:
             done = await self._acts.unacknowledge(Target.of(found[0]), by)
-            said = "no longer acknowledged" if done else "it isn't acknowledged"
+            said = self._done("no longer acknowledged") if done else "it isn't acknowledged"
         elif button.does in SILENCES:
             said = await self._silence(found[0], SILENCES[button.does], by, now)
         else:  # of a newer version
@@ -309,30 +310,36 @@ class BotAnswers:
         return _SAID[wish]
 
     async def _acknowledge(self, alert: dict[str, Any], by: By) -> str:
-        target = Target.of(alert)
-        done = await self._acts.acknowledge(target, by)
-        if target.acked and target.acked_until is None:
-            return "acknowledged already"
-        return "acknowledged" if done else _OVER
+        became = await self._acts.acknowledge(Target.of(alert), by)
+        if became == "over":
+            return _OVER
+        return self._done("acknowledged" if became == "done" else "acknowledged already")
+
+    def _done(self, said: str) -> str:
+        """What was done, and whether it outlasts the process."""
+        return said if self._acts.kept() else f"{said}, but {NOT_KEPT}"
 
     async def _acknowledge_all(self, digest: str, by: By) -> str:
         """Of a digest those that are neither over nor acknowledged."""
         done = 0
         for id_ in await self._database.told_by(digest):
             for alert in await self._read(partial(self._reader.alerts_called, id_, limit=1)):
-                done += await self._acts.acknowledge(Target.of(alert), by)
+                done += await self._acts.acknowledge(Target.of(alert), by) == "done"
         if done:
             await self._acts.remark(digest, f"{done} acknowledged by {by.name}")
-        return f"{done} acknowledged" if done else "all are over or acknowledged"
+        return self._done(f"{done} acknowledged") if done else "all are over or acknowledged"
 
     async def _silence(self, alert: dict[str, Any], lasts: str, by: By, now: datetime) -> str:
         matchers = matchers_of(msgspec.convert(alert["data"], AlertContext))
         until = now + parse_duration(lasts)
-        for known in await self._read(partial(self._reader.silence_rows, iso(now))):
-            if known["matchers"] == matchers and from_iso(known["ends_at"]) >= until - timedelta(minutes=1):
-                return "silenced already"
+        enough = until - timedelta(minutes=1)
+        if any(
+            each.matchers == matchers and each.ends_at >= enough and holds_at(each, now)
+            for each in self._acts.silences()
+        ):
+            return self._done("silenced already")
         begun = await self._acts.silence(matchers, lasts, None, by)
-        return f"silenced until {Times(self._settings().tz, now).text(begun.ends_at)}"
+        return self._done(f"silenced until {Times(self._settings().tz, now).text(begun.ends_at)}")
 
     async def _why(self, update: Update, alert: dict[str, Any]) -> str:
         """A message of its own says it: what a press is answered with has no room."""

@@ -73,6 +73,7 @@ class Snapshots:
             changes=dict(parts.journal.changes),
             silences=self._silences_now(),
             shut=_shut(parts.settings.rules, now.wall),
+            acknowledged=parts.turn.acknowledged.all(),
         )
 
     def _alerts(self, now: Instant, away: Away) -> list[Watched]:

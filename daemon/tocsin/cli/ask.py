@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from tocsin.alerts.plain import NOT_KEPT
 from tocsin.cli.options import Command, print_json, settings_of
 from tocsin.config.search import default_state_dir, find_config, given_state_dir
 
@@ -102,6 +103,8 @@ def act(config: Path | None, path: str, why: str, **what: Any) -> tuple[int, Any
         raise click.UsageError(f"{answer['error']}")
     if "error" in answer:
         raise TocsinError(f"the daemon at {socket}: {answer['error']}")
+    if status == OK and not answer.get("kept", True):
+        note(f"done, but {NOT_KEPT}")
     return status, answer, socket
 
 

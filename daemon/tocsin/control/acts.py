@@ -7,32 +7,36 @@
     POST /api/silences/ID/end   {"by", "via", "why"}
     POST /api/actions/NAME/pause, /api/actions/NAME/resume   {"by", "via", "why"}; NAME * for all
 
+What was done holds at once, and its answer says whether it is on disk, `kept`: while the disk takes nothing, for some seconds or
+more, it holds in memory alone, and is lost with the process.
+
 An ID may be shortened to a beginning that only one has. Of one that isn't there, 404 with what may have been meant (`near`).
 """
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tocsin.alerts.silences import Silences
+from tocsin.alerts.silences import Silences, holds_at
 from tocsin.config.settings import Settings
 from tocsin.control.people import who
 from tocsin.engine.api import SEVERITIES, AlertContext
 from tocsin.events import KINDS, iso
 from tocsin.events.vocabulary import OURSELVES, did_you_mean
-from tocsin.pipeline.acts import FIRING, By, Target
+from tocsin.pipeline.acts import FIRING, Became, By, Target
 from tocsin.pipeline.stops import EVERY
-from tocsin.store.model import Silence
+from tocsin.store.model import Acked, Silence
 from tocsin.store.reader import Reader
 
 Json = dict[str, Any]
@@ -45,12 +49,12 @@ InThread = Callable[[Callable[[], _T]], Awaitable[_T]]
 
 
 class Acting(Protocol):
-    """What the daemon does for people, committed when it returns."""
+    """What the daemon does for people: it holds when that returns, and is on disk, unless `kept` says otherwise."""
 
     async def acknowledge(
         self, alert: Target, by: By, lasts: str | None = None, until: str | None = None
-    ) -> bool:
-        """False: it is over meanwhile. ValueError, fit to be shown."""
+    ) -> Became:
+        """ValueError, fit to be shown."""
         ...
 
     async def unacknowledge(self, alert: Target, by: By) -> bool:
@@ -89,7 +93,15 @@ class Acting(Protocol):
         """As one that is begun now would hold. ValueError, fit to be shown."""
         ...
 
+    def kept(self) -> bool:
+        """Whether what was done is on disk. False: it is lost if the process ends before the disk takes something again."""
+        ...
+
     def now(self) -> datetime: ...
+
+    def acknowledged(self) -> Mapping[str, Acked]:
+        """What became of late of acknowledgements, by alert: the database may be behind."""
+        ...
 
     def silences(self) -> Silences:
         """Those that aren't over, as they stand."""
@@ -136,32 +148,41 @@ class ActsApi:
             return JSONResponse({"acknowledged": False, "over": True, "alert": alert}, status_code=409)
         target = Target.of(alert)
         try:
-            done = await self._acting.acknowledge(target, asked.who(request), asked.lasts, asked.until)
+            became = await self._acting.acknowledge(target, asked.who(request), asked.lasts, asked.until)
         except ValueError as error:
             raise _Refused(str(error)) from None
-        already = target.acked and not (asked.lasts or asked.until or target.acked_until)
-        if done and not already:
+        over, already = became == "over", became == "already"
+        if not over:
             alert = await self._meant(request)  # with its end, as it is now
-        answer = {"acknowledged": done, "over": not done, "already": already, "alert": alert}
-        return JSONResponse(answer, status_code=200 if done else 409)
+        return self._done(not over, acknowledged=not over, over=over, already=already, alert=alert)
 
     async def unacknowledge(self, request: Request) -> JSONResponse:
         asked = await _body(request)
         alert = await self._meant(request)
         done = await self._acting.unacknowledge(Target.of(alert), asked.who(request))
-        return JSONResponse({"unacknowledged": done, "alert": alert}, status_code=200 if done else 409)
+        return self._done(done, unacknowledged=done, alert=alert)
+
+    def _done(self, done: bool, **answer: Any) -> JSONResponse:
+        return JSONResponse({**answer, "kept": self._acting.kept()}, status_code=200 if done else 409)
 
     async def _meant(self, request: Request) -> Json:
         found = await self._in_thread(partial(alerts_meant, self._reader, request.path_params["id"]))
         if isinstance(found, dict):
             raise _Unclear(found)
-        alert: Json = found[0]
-        return alert
+        return as_acknowledged(found[0], self._acting.acknowledged())
 
     async def silences(self, request: Request) -> JSONResponse:
-        everything, now = request.query_params.get("all") == "1", iso(self._acting.now())
-        read = partial(self._reader.silence_rows, now, everything=everything)
-        answer: JSONResponse = await self._in_thread(lambda: JSONResponse(read()))
+        now, silences = self._acting.now(), self._acting.silences()
+        everything = request.query_params.get("all") == "1"
+
+        def read() -> JSONResponse:
+            hold = silence_rows(silences, now)
+            if not everything:
+                return JSONResponse(hold)
+            known = {row["id"]: row for row in [*self._reader.silence_rows("", everything=True), *hold]}
+            return JSONResponse(sorted(known.values(), key=lambda row: row["created_at"], reverse=True))
+
+        answer: JSONResponse = await self._in_thread(read)
         return answer
 
     async def silence(self, request: Request) -> JSONResponse:
@@ -174,31 +195,28 @@ class ActsApi:
         holds = await self._in_thread(held)
         if asked.dry_run:
             (begun,) = foreseen
-        else:
-            begun = await self._acting.silence(asked.matchers, asked.lasts, asked.until, asked.who(request))
-        return JSONResponse(
-            {"silenced": not asked.dry_run, "silence": msgspec.to_builtins(begun), "holds": holds}
-        )
+            silence = msgspec.to_builtins(begun)
+            return JSONResponse({"silenced": False, "silence": silence, "holds": holds})
+        begun = await self._acting.silence(asked.matchers, asked.lasts, asked.until, asked.who(request))
+        return self._done(True, silenced=True, silence=msgspec.to_builtins(begun), holds=holds)
 
     async def unsilence(self, request: Request) -> JSONResponse:
         asked = await _body(request)
-        meant = partial(silence_meant, self._reader, request.path_params["id"], iso(self._acting.now()))
-        found = await self._in_thread(meant)
+        found = silence_meant(self._acting.silences(), request.path_params["id"], self._acting.now())
         if isinstance(found, dict):
             raise _Unclear(found)
         done = await self._acting.unsilence(found[0]["id"], asked.who(request))
-        return JSONResponse({"ended": done, "silence": found[0]}, status_code=200 if done else 409)
+        return self._done(done, ended=done, silence=found[0])
 
     async def pause(self, request: Request) -> JSONResponse:
         asked = await _body(request)
         done = await self._acting.pause(self._action(request), asked.who(request))
-        return JSONResponse({"paused": done}, status_code=200 if done else 409)
+        return self._done(done, paused=done)
 
     async def resume(self, request: Request) -> JSONResponse:
         asked = await _body(request)
         done = await self._acting.resume(self._action(request), asked.who(request))
-        answer = {"resumed": done, "paused": self._acting.paused(), "stopped": self._acting.stopped()}
-        return JSONResponse(answer, status_code=200 if done else 409)
+        return self._done(done, resumed=done, paused=self._acting.paused(), stopped=self._acting.stopped())
 
     def _action(self, request: Request) -> str:
         name, known = str(request.path_params["name"]), list(self._acting.actions())
@@ -208,6 +226,7 @@ class ActsApi:
         return name
 
 
+_NO_ACKS: Mapping[str, Acked] = MappingProxyType({})
 MOST_FIRING = 10_000
 """Alerts that fire, of which it is told whether something holds them."""
 
@@ -232,8 +251,34 @@ def silenced(alert: Json, silences: Silences, now: datetime) -> Silence | None:
         return None
 
 
-def with_silences(alerts: list[Json], silences: Silences, now: datetime) -> list[Json]:
-    """Each alert with `silenced_until` (ISO 8601; None: it isn't silenced)."""
+def as_acknowledged(alert: Mapping[str, Any], last: Mapping[str, Acked]) -> Json:
+    """An alert (a row of the store) as what was done about it of late left it."""
+    acked = last.get(alert["id"])
+    if acked is None:
+        return {**alert}
+    at, until = (iso(each) if each is not None else None for each in (acked.at, acked.until))
+    return {**alert, "acked_at": at, "acked_by": acked.by if at else None, "acked_until": until}
+
+
+def silence_rows(silences: Iterable[Silence], now: datetime) -> list[Json]:
+    """Those that hold, as rows of the store, those that end first before others."""
+    holding = sorted(
+        (each for each in silences if holds_at(each, now)), key=lambda each: (each.ends_at, each.id)
+    )
+    return [
+        {
+            name: iso(value) if isinstance(value, datetime) else value
+            for name, value in structs.asdict(each).items()
+        }
+        for each in holding
+    ]
+
+
+def with_silences(
+    alerts: list[Json], silences: Silences, now: datetime, last: Mapping[str, Acked] = _NO_ACKS
+) -> list[Json]:
+    """Each alert with `silenced_until` (ISO 8601; None: it isn't silenced), and acknowledged as `last` says."""
+    alerts = [as_acknowledged(row, last) for row in alerts]
     for row in alerts:
         found = silenced(row, silences, now) if row["state"] in FIRING else None
         row["silenced_until"] = iso(found.ends_at) if found is not None else None
@@ -258,9 +303,9 @@ def alerts_meant(reader: Reader, called: str) -> Json | tuple[Json]:
     return {"several": [], "near": (named or [row for row in active if row["id"] in alike])[:_MOST_MEANT]}
 
 
-def silence_meant(reader: Reader, called: str, now: str) -> Json | tuple[Json]:
-    """As `alerts_meant`, of the silences that aren't over. Blocks; StoreUnavailable."""
-    there = reader.silence_rows(now)
+def silence_meant(silences: Iterable[Silence], called: str, now: datetime) -> Json | tuple[Json]:
+    """As `alerts_meant`, of the silences that aren't over."""
+    there = silence_rows(silences, now)
     beginning = _beginning(called)
     rows = [row for row in there if len(beginning) >= SHORTEST and row["id"].startswith(beginning)]
     if meant := _the_one(called, rows):

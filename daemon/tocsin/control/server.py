@@ -214,7 +214,8 @@ class Api:
         active_only = request.query_params.get("all") != "1"
         silences, now = self._daemon.acts.silences(), self._daemon.acts.now()
         read = partial(self._reader.alerts, active_only=active_only)
-        return await _read(lambda: with_silences(read(), silences, now))
+        acked = self._daemon.acts.acknowledged()
+        return await _read(lambda: with_silences(read(), silences, now, acked))
 
     async def deliveries(self, request: Request) -> JSONResponse:
         unsent_only = request.query_params.get("all") != "1"

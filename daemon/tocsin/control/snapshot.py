@@ -16,6 +16,7 @@ from tocsin.alerts.silences import Silences
 from tocsin.control.measures import Measures
 from tocsin.engine.api import AlertState, Distance, Severity
 from tocsin.events import Change, Key
+from tocsin.store.model import Acked
 
 Hours: TypeAlias = Literal["active", "notify_during"]
 """Which of a rule's calendars: when it counts, or when people are told."""
@@ -95,8 +96,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     recovers, the most urgent first; `closest`: of what doesn't fire, what is nearest to it (known and fresh), at most 100: what is
     pending, the first to fire first, then the nearest; `watched`: of how many. `nearest`: for an entity what of it is nearest to firing, or fires. `trails`: of what is
     pending or fires the last half hour, by rule and instance, cut to 60 points. `rates`: messages a second that each venue sent in
-    the last minute. `shut`: the rules that are out of their hours, and of which (`active` or `notify_during`). `changes`: how often alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database
-    (`Journal.changes`).
+    the last minute. `shut`: the rules that are out of their hours, and of which (`active` or `notify_during`). `changes`: how often
+    alerts, deliveries, acknowledgements, acts, silences and runs were changed in the database (`Journal.changes`). `acknowledged`: what
+    became of late of acknowledgements, by alert: the database may be behind of these and of `silences`.
     """
 
     measures: Measures
@@ -112,3 +114,4 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     changes: Mapping[str, int]
     silences: Silences
     shut: frozenset[tuple[str, Hours]]
+    acknowledged: Mapping[str, Acked] = {}

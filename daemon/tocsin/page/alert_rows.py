@@ -9,6 +9,7 @@ from msgspec import structs
 from tocsin.alerts.message import headline
 from tocsin.alerts.silences import matchers_of
 from tocsin.alerts.wording import Style, value_and_unit, value_name, without_mark
+from tocsin.control.acts import as_acknowledged
 from tocsin.control.snapshot import Point, Snapshot, Watched
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso, number_text
@@ -26,7 +27,7 @@ def alert_row(row: Mapping[str, Any], watched: Watched | None, snapshot: Snapsho
     """`number` and `title` (in the words of what was sent, with the value of now where these are ours), `condition`, `worst`; `as_told`: when a
     title in the rule's own words was told, which stays as it is; `trail`: [[seconds, value], …] with `limit`; `matchers` that silence it and its like.
     """
-    context = context_of(row)
+    row, context = as_acknowledged(row, snapshot.acknowledged), context_of(row)
     lives = row["state"] in FIRING
     silence = (
         snapshot.silences.over(context, snapshot.measures.now) if lives and context is not None else None

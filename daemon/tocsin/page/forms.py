@@ -1,22 +1,24 @@
 """What people do on the page: plain forms, which work without JavaScript. The same functions as behind the commands and the chats.
 
-A POST answers 303 back to where it was made (`next`), or, where htmx asked, 204: what changed comes by the live topics.
+A POST answers 303 back to where it was made (`next`), or, where htmx asked, 204: what changed comes by the live topics. What was done
+and isn't on disk yet is told, with 202.
 """
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from tocsin.alerts.plain import NOT_KEPT
 from tocsin.alerts.silences import NotATime, end_of
 from tocsin.alerts.wording import without_mark
 from tocsin.config.settings import UnknownName
 from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
 from tocsin.control.server import in_thread, in_thread_for_acts
-from tocsin.events import iso
 from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, own_path, person_of
@@ -65,15 +67,15 @@ class Forms:
     async def acknowledge(self, request: Request, form: _Form) -> Response:
         target = await self._alert(request)
         lasts, until = form.get("for") or None, form.get("until") or None
-        if not await self._host.acts.acknowledge(target, _by(request, form), lasts, until):
+        if await self._host.acts.acknowledge(target, _by(request, form), lasts, until) == "over":
             raise _Refused("it is over meanwhile: there is nothing left to acknowledge")
-        return self._back(request, form, f"/a/{target.id}")
+        return await self._done(request, form, f"/a/{target.id}")
 
     async def unacknowledge(self, request: Request, form: _Form) -> Response:
         target = await self._alert(request)
         if not await self._host.acts.unacknowledge(target, _by(request, form)):
             raise _Refused("it isn't acknowledged")
-        return self._back(request, form, f"/a/{target.id}")
+        return await self._done(request, form, f"/a/{target.id}")
 
     async def _alert(self, request: Request) -> Target:
         found = await in_thread_for_acts(partial(alerts_meant, self._reader, request.path_params["id"]))
@@ -110,7 +112,7 @@ class Forms:
         if refused := self._refusals(matchers, lasts, until):
             return await self._silence_form(request, form, refused=refused, status=400)
         await self._host.acts.silence(matchers, lasts, until, _by(request, form))
-        return self._back(request, form, "/silences")
+        return await self._done(request, form, "/silences")
 
     def _refusals(self, matchers: str, lasts: str | None, until: str | None) -> _Form:
         """What is wrong with a silence, by the field where that stands."""
@@ -171,23 +173,23 @@ class Forms:
         return {"holds": titles, "holds_count": len(found), "trouble": ""}
 
     async def unsilence(self, request: Request, form: _Form) -> Response:
-        now = iso(self._host.acts.now())
-        found = await in_thread_for_acts(partial(silence_meant, self._reader, request.path_params["id"], now))
+        acts = self._host.acts
+        found = silence_meant(acts.silences(), request.path_params["id"], acts.now())
         if isinstance(found, tuple):
-            await self._host.acts.unsilence(found[0]["id"], _by(request, form))
+            await acts.unsilence(found[0]["id"], _by(request, form))
         elif found["several"]:
             raise _Refused("more than one silence is called so")
-        return self._back(request, form, "/silences")
+        return await self._done(request, form, "/silences")
 
     # --------------------------------------------------------------------------------------------- actions, channels
 
     async def pause(self, request: Request, form: _Form) -> Response:
         await self._host.acts.pause(self._action(request), _by(request, form))
-        return self._back(request, form, "/delivery")
+        return await self._done(request, form, "/delivery")
 
     async def resume(self, request: Request, form: _Form) -> Response:
         await self._host.acts.resume(self._action(request), _by(request, form))
-        return self._back(request, form, "/delivery")
+        return await self._done(request, form, "/delivery")
 
     def _action(self, request: Request) -> str:
         name = str(request.path_params["name"])
@@ -237,20 +239,25 @@ class Forms:
     async def _refused(self, request: Request, why: str, status: int) -> Response:
         if "hx-request" in request.headers:
             return PlainTextResponse(why, status, {"Cache-Control": "no-store"})
-        page = await self._renderer.page(
-            "frame/message.html",
-            self._screens.asked(request),
-            "/",
-            heading="That wasn't done",
-            text=why,
-            person=person_of(request),
-        )
+        return await self._message(request, "That wasn't done", why, status)
+
+    async def _message(self, request: Request, heading: str, text: str, status: int, **more: Any) -> Response:
+        said = {"heading": heading, "text": text, "person": person_of(request), **more}
+        page = await self._renderer.page("frame/message.html", self._screens.asked(request), "/", **said)
         return html(request, page, status)
 
-    def _back(self, request: Request, form: _Form, otherwise: str) -> Response:
+    async def _done(self, request: Request, form: _Form, otherwise: str) -> Response:
+        """What was asked for is so now; whether it outlasts the process is said where it may not."""
+        back, kept = own_path(form.get("next", "")) or otherwise, self._host.acts.kept()
         if "hx-request" in request.headers:
-            return Response(status_code=204, headers={"Cache-Control": "no-store"})
-        return RedirectResponse(self._renderer.url(own_path(form.get("next", "")) or otherwise), 303)
+            headers = {"Cache-Control": "no-store"}
+            if kept:
+                return Response(status_code=204, headers=headers)
+            return PlainTextResponse(f"Done, but {NOT_KEPT}", 202, headers)
+        if kept:
+            return RedirectResponse(self._renderer.url(back), 303)
+        text = f"It holds, but is {NOT_KEPT}"
+        return await self._message(request, "That was done", text, 202, near=[("Back", back)])
 
 
 def next_monday(asked: Asked) -> str:

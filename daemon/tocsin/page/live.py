@@ -60,7 +60,7 @@ TOPICS: Mapping[str, Callable[[Snapshot], Any]] = {
         snapshot.measures.actions,
         snapshot.measures.actions_paused,
     ),
-    "history": _changes("alerts", "acked", "acts"),
+    "history": lambda snapshot: (_changes("alerts", "acked", "acts")(snapshot), snapshot.acknowledged),
     "told": _changes("deliveries"),
     "runs": _changes("runs"),
     "silences": lambda snapshot: (snapshot.changes.get("silences"), _holding(snapshot)),

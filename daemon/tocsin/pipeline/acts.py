@@ -2,14 +2,15 @@
 
     batch, answer = acts.acknowledge(alert, By("anna", "cli"), now)        run by `Pipeline.ask`: in order, committed when it returns
 
-Each batch holds what changes and the row that says who did it; nothing that has no effect makes one.
+Whether there is anything to do is judged by what is so when it is its turn: somebody else may have done it meanwhile. Each batch holds
+what changes and the row that says who did it; nothing that has no effect makes one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tocsin.alerts.silences import Silences
 from tocsin.events import Instant, Key, from_iso
@@ -20,8 +21,8 @@ from tocsin.store.model import Acked, Act, Batch, Silence
 
 FIRING = ("firing", "recovering")
 """The states of an alert of which an end is still to be told."""
-
-
+Became: TypeAlias = Literal["done", "already", "over"]
+"""What became of an acknowledgement: there is one that says the same `already`, or the alert is `over`."""
 _DECIDES: Mapping[Wish, str] = {"yes": "confirm", "no": "decline"}
 
 
@@ -75,28 +76,39 @@ class Acts:
 
     def acknowledge(
         self, alert: Target, by: By, now: Instant, until: datetime | None = None
-    ) -> tuple[Batch, bool]:
-        """No more reminders and no escalation of that alert while it lasts, or up to `until` (UTC). False: it is over meanwhile.
-
-        One that is acknowledged up to the same time is left as it is.
+    ) -> tuple[Batch, Became]:
+        """No more reminders and no escalation of that alert while it lasts, or up to `until` (UTC). One that is acknowledged up to the
+        same time is left as it is.
         """
+        alert = self._as_it_is(alert)
         if alert.acked and alert.acked_until == until:
-            return Batch(at=now.wall), True
+            return Batch(at=now.wall), "already"
         batch, goes_on = self._turn.acknowledge(alert.id, now, by=by.name, until=until)
         if alert.lasts and not goes_on:
-            return batch, False
-        batch.acked.append(Acked(alert=alert.id, at=now.wall, by=by.name, until=until))
+            return batch, "over"
+        self._turn.put_acked(batch, Acked(alert=alert.id, at=now.wall, by=by.name, until=until))
         _sign(batch, "ack", alert.id, by)
-        return batch, True
+        return batch, "done"
 
     def unacknowledge(self, alert: Target, by: By, now: Instant) -> tuple[Batch, bool]:
         """Reminders and escalation go on. False: it isn't acknowledged."""
-        if not alert.acked:
+        if not self._as_it_is(alert).acked:
             return Batch(at=now.wall), False
         batch, _ = self._turn.unacknowledge(alert.id, now)
-        batch.acked.append(Acked(alert=alert.id, at=None))
+        self._turn.put_acked(batch, Acked(alert=alert.id, at=None))
         _sign(batch, "unack", alert.id, by)
         return batch, True
+
+    def _as_it_is(self, alert: Target) -> Target:
+        """The database was read before it was this one's turn, and may be behind."""
+        last = self._turn.acknowledged.of(alert.id)
+        if last is None:
+            return alert
+        return structs.replace(alert, acked=last.at is not None, acked_until=last.until)
+
+    def acknowledged(self) -> Mapping[str, Acked]:
+        """What became of late of acknowledgements, by alert: the database may be behind. Another thread may look at it."""
+        return self._turn.acknowledged.all()
 
     def silence(self, matchers: str, ends_at: datetime, by: By, now: Instant) -> tuple[Batch, Silence]:
         """What matches is held from now on, up to then (UTC). ValueError, fit to be shown, on what are no matchers."""

@@ -67,6 +67,11 @@ class Pipeline:
         """Steady: since when nothing can be committed."""
         return self._journal.refused_since
 
+    @property
+    def keeps(self) -> bool:
+        """False in an emergency: what was done last isn't on disk yet, and is lost with the process."""
+        return not self._journal.overdue
+
     async def run(self) -> None:
         """For ever. A bug raises: the state in memory is then not to be trusted, and the process restarts."""
         async with trio.open_nursery() as nursery:
@@ -97,7 +102,7 @@ class Pipeline:
             self._at_once = min(max(fitting, _LEAST_AT_ONCE), _MOST_AT_ONCE)
 
     async def call(self, command: Command) -> None:
-        """Run `command` between two messages, in order, and return when what it brought about is committed."""
+        """Run `command` between two messages, in order, and return when what it brought about is committed, in an emergency when it holds."""
         done = trio.Event()
         self._commands.append((command, done))
         self._inbox.rouse()

@@ -13,6 +13,7 @@ from tocsin.entities import Entities
 from tocsin.events import KINDS, Beat, Change, Instant, Key, is_market_data
 from tocsin.feed.model import Received
 from tocsin.meters import PipelineMeters
+from tocsin.pipeline.acknowledged import Acknowledged
 from tocsin.pipeline.alert_states import AlertStates
 from tocsin.pipeline.deliveries import beat_delivery
 from tocsin.pipeline.notifier import Notifier
@@ -48,6 +49,7 @@ class TurnProcessor:
         self._observe = observe
         self._meters = meters or PipelineMeters()
         self.alert_states = AlertStates()
+        self.acknowledged = Acknowledged()
         self.runs = Runs(engine, world or entities, self.alert_states, lambda: self.options, new_id)
         self.notifier = Notifier(engine, lambda: self.options, new_id, self._meters)
         self.options = options
@@ -177,6 +179,11 @@ class TurnProcessor:
         self.notifier.unacknowledged(batch, alert, now)
         return self._whole(batch, now), bool(found) or followed
 
+    def put_acked(self, batch: Batch, acked: Acked) -> None:
+        """That is kept, and so from now on."""
+        batch.acked.append(acked)
+        self.acknowledged.note(acked)
+
     def waits_for(self, alert: str) -> bool:
         """Whether it matters that a message of that alert is taken: its escalation counts from then on, or (of a run) the time to answer."""
         if self.runs.questions.waits_for(alert):
@@ -296,7 +303,7 @@ class TurnProcessor:
             # Where it was followed because of that alone, there is nothing to be told any more.
             if not found and followed is not None and followed.context is None:
                 escalations.ended(alert)
-            batch.acked.append(Acked(alert=alert, at=None))
+            self.put_acked(batch, Acked(alert=alert, at=None))
 
     def _process(self, batch: Batch, changes: Sequence[Change], now: Instant) -> list[ChangeOutcome]:
         """What came at once, through the rules."""

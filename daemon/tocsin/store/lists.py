@@ -3,7 +3,7 @@
 Each function blocks and raises StoreUnavailable, as `Reader` does.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -19,10 +19,11 @@ _SILENCES = """
 """
 
 
-def silences_now(reader: Reader, now: datetime, limit: int) -> list[Row]:
-    """Those that hold, the first to end first; `via` what each was made, None where that is no longer kept."""
-    which = "WHERE s.ended_at IS NULL AND s.ends_at > ? ORDER BY s.ends_at, s.id LIMIT ?"
-    return reader.rows(f"{_SILENCES} {which}", iso(now), limit)
+def begun_via(reader: Reader, silences: Sequence[str]) -> dict[str, str]:
+    """Via what each of these was made, by its id; none where that is not kept (yet)."""
+    which = ", ".join("?" * len(silences))
+    query = f"SELECT target, via FROM acts WHERE does = 'silence' AND target IN ({which}) ORDER BY id DESC"  # noqa: S608 - ours
+    return {row["target"]: row["via"] for row in reader.rows(query, *silences)}
 
 
 def silences_over(reader: Reader, since: datetime, now: datetime, limit: int) -> list[Row]:

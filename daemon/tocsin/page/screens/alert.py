@@ -10,7 +10,7 @@ import msgspec
 from tocsin.alerts.entity_wording import where
 from tocsin.alerts.wording import value_and_unit, without_mark
 from tocsin.config.settings import UnknownRule
-from tocsin.control.acts import alerts_meant
+from tocsin.control.acts import alerts_meant, as_acknowledged
 from tocsin.control.snapshot import Point, Watched
 from tocsin.engine.api import AlertContext
 from tocsin.events import from_iso, iso
@@ -32,7 +32,7 @@ class _Alert:
     """The alert that is asked about: its row, the context of what was last told of it, and what the engine knows of it now."""
 
     def __init__(self, asked: Asked, row: Row) -> None:
-        self.row, self.context = row, context_of(row)
+        self.row, self.context = as_acknowledged(row, asked.snapshot.acknowledged), context_of(row)
         self.lives = row["state"] in FIRING
         watched = (each for each in asked.snapshot.alerts if each.alert == row["id"])
         self.watched: Watched | None = next(watched, None) if self.lives else None

@@ -3,12 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from tocsin.alerts.silences import Silences
 from tocsin.alerts.wording import without_mark
-from tocsin.control.acts import MOST_FIRING
+from tocsin.control.acts import MOST_FIRING, silence_rows
 from tocsin.control.snapshot import Snapshot
 from tocsin.page.alert_rows import context_of
 from tocsin.page.rows import limit
@@ -23,13 +22,17 @@ async def now(asked: Asked) -> Json:
     """`silences` that hold: `holds` counts the alerts that fire now and match, `titles` are those of the first of them, `held` counts the
     notifications that were kept from people.
     """
-    rows = await asked.in_thread(
-        partial(lists.silences_now, asked.reader, asked.now, limit(asked) + 1),
-    )
-    firing = partial(asked.reader.alerts, active_only=True, limit=MOST_FIRING)
-    alerts = await asked.in_thread(firing) if rows else []
+    return await asked.in_thread(lambda: _now(asked))
+
+
+def _now(asked: Asked) -> Json:
+    """Blocks. They are those of memory: one holds also while the database takes nothing."""
+    rows = silence_rows(asked.snapshot.silences, asked.now)
     shown, more = rows[: limit(asked)], len(rows) > limit(asked)
-    return {"silences": await asked.in_thread(lambda: _holding(asked.snapshot, shown, alerts)), "more": more}
+    alerts = asked.reader.alerts(active_only=True, limit=MOST_FIRING) if rows else []
+    via = lists.begun_via(asked.reader, [row["id"] for row in shown])
+    shown = [{**row, "via": via.get(row["id"])} for row in shown]
+    return {"silences": _holding(asked.snapshot, shown, alerts), "more": more}
 
 
 async def over(asked: Asked) -> Json:

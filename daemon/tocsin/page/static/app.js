@@ -174,11 +174,13 @@ for (const unanswered of ["htmx:sendError", "htmx:timeout"]) body.addEventListen
 body.addEventListener("htmx:afterRequest", (event) => {
   if (refused && event.detail.requestConfig?.verb !== "get") topics().forEach(changed);
 });
-body.addEventListener("htmx:afterRequest", ({ detail: { successful, requestConfig } }) => {
-  const address = requestConfig?.path ?? "";
+// 202: done, but it may not last; the text says why.
+const DONE = { ack: "Acknowledged.", unack: "Taken back." };
+body.addEventListener("htmx:afterRequest", ({ detail: { successful, requestConfig, xhr } }) => {
+  const address = requestConfig?.path ?? "", act = address.split("/").pop();
   const undo = () => htmx.ajax("POST", address.replace(/ack$/, "unack"), { swap: "none" }).catch(() => undefined); // which htmx:sendError tells
-  if (successful && address.endsWith("/ack")) toast("Acknowledged.", undo);
-  if (successful && address.endsWith("/unack")) toast("Taken back.");
+  const said = xhr.status === 202 ? xhr.responseText : DONE[act];
+  if (successful && said) toast(said, act === "ack" ? undo : undefined);
 });
 body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status === 401) location.reload();
