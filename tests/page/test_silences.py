@@ -1,20 +1,24 @@
 """`/silences` and its form: what is silenced, how much that holds, and what is said where a silence can't be."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import msgspec
 import pytest
+from msgspec import structs
 from starlette.applications import Starlette
 
 from support.looked import HOSTILE, ROOT, FakeHost, asked, page_of, refuse_unsound, snapshot, text_of
 from support.measured import NOW
 from support.outboxes import context
 from support.stored import alert, opened
-from tocsin.alerts.silences import Silences
+from tocsin.alerts.silences import Silences, quoted
+from tocsin.control.snapshot import Watched
+from tocsin.events import Key
 from tocsin.page.forms import Forms
 from tocsin.page.live import Versions
 from tocsin.page.rendering import Renderer
@@ -39,6 +43,12 @@ def firing(id_: str, **says: Any) -> Any:
     return alert(id_, fired_at=ago(minutes=5), title=f"{id_} is in the red", data=data)
 
 
+A2 = Watched(
+    rule="r", severity="warning", instance="i", key=Key("fx", "position", "", "p1"), symbol="ETHUSD", state="firing", alert="a2", value="-72"
+)  # fmt: skip
+LONG = "市" * 600 + '\n"x'
+
+
 @pytest.fixture
 def kept(tmp_path):
     """Two that hold, two that are over, one that is over for long; three alerts."""
@@ -54,10 +64,15 @@ def kept(tmp_path):
         Act(at=ago(minutes=3), by="Jan", via="page", does="unsilence", target="s3"),
     ]
     store = opened(tmp_path)
-    alerts = [firing("a1"), firing("a2", symbol="ETHUSD"), firing("a3", venue="spot")]
+    alerts = [
+        firing("a1"),
+        firing("a2", symbol="ETHUSD"),
+        firing("a3", venue="spot"),
+        alert("long", state="resolved", data=msgspec.to_builtins(context(entity=LONG))),
+    ]
     store.commit(Batch(at=NOW, silences=silences, acts=acts, alerts=alerts))
     store.close()
-    return snapshot(silences=Silences(silences[:2]))
+    return snapshot(silences=Silences(silences[:2]), alerts=[A2])
 
 
 async def test_what_holds_says_how_much_and_by_whom_and_what_is_over_how_much_it_did(tmp_path, kept):
@@ -68,9 +83,9 @@ async def test_what_holds_says_how_much_and_by_whom_and_what_is_over_how_much_it
         ("s1", 2, 3, "telegram"),
     ]
     assert [sorted(each["titles"]) for each in holding] == [
-        ["a2 is in the red"],
-        ["a1 is in the red", "a2 is in the red"],
-    ], "a silence of an id says nothing to people"
+        ["-72 USD ETHUSD long: profit -60 < -50 · fx"],
+        ["-60 USD BTCUSD long: profit -60 < -50 · fx", "-72 USD ETHUSD long: profit -60 < -50 · fx"],
+    ], "with the number of now; a silence of an id says nothing to people"
     ended = (await over(of))["silences"]
     assert [(each["id"], each["ended_by"], each["held"]) for each in ended] == [
         ("s3", "Jan", 1),
@@ -81,12 +96,11 @@ async def test_what_holds_says_how_much_and_by_whom_and_what_is_over_how_much_it
 async def test_they_are_shown_with_ways_to_end_and_repeat_them(tmp_path, kept):
     html = await page_of(SILENCES, asked(tmp_path, kept))
     text = text_of(html)
-    assert "is in the red held back 3 messages" in text
+    assert "long: profit -60 &lt; -50 · fx held back 3 messages" in text
     assert "Anna, on Telegram" in text
     assert "taken back by Jan" in text
     assert f'action="{ROOT}/silences/s1/end"' in html
-    assert f"{ROOT}/silences/new?matchers=venue%3Dfx&amp;why=seen" in html
-    assert f"why={quote(HOSTILE)}" in html
+    assert f"{ROOT}/silences/new?silence=s4" in html
     assert "planned" not in text
 
 
@@ -156,9 +170,49 @@ async def test_the_form_says_what_it_would_hold(form):
 
 
 @pytest.mark.parametrize(
+    ("query", "status", "written", "why"),
+    [
+        ({"alert": "long"}, 200, f"rule=position-in-the-red venue=fx id={quoted(LONG)}", ""),
+        ({"silence": "s4"}, 200, "venue=fx", "seen"),
+        ({"alert": "none"}, 404, None, None),
+        ({"silence": "none"}, 404, None, None),
+        ({"alert": "none", "part": "form"}, 404, None, None),
+    ],
+)  # fmt: skip
+async def test_of_an_alert_or_a_silence_the_form_is_asked_for_by_its_id(form, query, status, written, why):
+    page = await form.client.get("/silences/new", params={"next": "/a/a1", **query})
+    refuse_unsound(page.text)
+    assert page.status_code == status
+    if written is None:
+        assert f"There is no such {next(iter(query))}" in text_of(page.text)
+        return
+    fields = {
+        name: unescape(value) for name, value in re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', page.text)
+    }
+    assert (fields["matchers"], fields["why"], "\n" in written) == (written, why, False)
+    assert 'name="next" value="/a/a1"' in page.text
+    if "alert" in query:  # and what a browser sends back silences it
+        answer = await form.client.post("/silences", data={"matchers": fields["matchers"], "for": "1h"})
+        assert (answer.status_code, form.begun[0][0]) == (303, written)
+
+
+async def test_words_of_a_rule_s_own_stand_as_they_were_told(tmp_path):
+    store = opened(tmp_path)
+    told = structs.replace(firing("a1", title="BTC is at -60"), title="BTC is at -60")
+    store.commit(Batch(at=NOW, alerts=[told]))
+    store.close()
+    now_ = snapshot(silences=Silences([silence("s1")]), alerts=[structs.replace(A2, alert="a1")])
+    (each,) = (await now(asked(tmp_path, now_)))["silences"]
+    assert each["titles"] == ["BTC is at -60 (as told)"]
+
+
+@pytest.mark.parametrize(
     ("matchers", "says"),
     [
-        ("venue=fx symbol=ETHUSD", "Holds 1 alert that fires now, and what matches later. a2 is in the red"),
+        (
+            "venue=fx symbol=ETHUSD",
+            "Holds 1 alert that fires now, and what matches later. -72 USD ETHUSD long: profit -60 &lt; -50 · fx",
+        ),
         ("venue=nowhere", "Holds 0 alerts that fire now"),
         ("", "what all of these match"),
         ("price=3", "there is no price to match"),

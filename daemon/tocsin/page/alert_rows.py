@@ -64,6 +64,12 @@ def alert_row(row: Mapping[str, Any], watched: Watched | None, snapshot: Snapsho
     }
 
 
+def in_short(made: Mapping[str, Any]) -> str:
+    """What one of these says, on a line: with the number of now, or where the words are the rule's own, as it was told."""
+    words = f"{made['number']} {made['title']}".strip()
+    return f"{words} (as told)" if made["as_told"] else words
+
+
 def context_of(row: Mapping[str, Any]) -> AlertContext | None:
     """None where another version wrote it."""
     try:

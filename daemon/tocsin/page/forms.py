@@ -15,10 +15,10 @@ from starlette.routing import Route
 
 from tocsin.alerts.plain import NOT_KEPT
 from tocsin.alerts.silences import NotATime, end_of
-from tocsin.alerts.wording import without_mark
 from tocsin.config.settings import UnknownName
 from tocsin.control.acts import alerts_meant, firing_held_by, silence_meant
 from tocsin.control.server import in_thread, in_thread_for_acts
+from tocsin.page.alert_rows import alert_rows, context_of, in_short, matchers
 from tocsin.page.posted import posted
 from tocsin.page.rendering import Renderer
 from tocsin.page.routes import Screens, html, own_path, person_of
@@ -26,6 +26,7 @@ from tocsin.page.screen import Asked, Host, Json
 from tocsin.pipeline.acts import By, Target
 from tocsin.pipeline.stops import EVERY
 from tocsin.quantities import parse_duration
+from tocsin.store import lists
 from tocsin.store.errors import StoreError
 
 _MOST_SHOWN = 5
@@ -88,9 +89,30 @@ class Forms:
     # ----------------------------------------------------------------------------------------------------- silences
 
     async def new_silence(self, request: Request) -> Response:
-        """The form; `part=form`: without the frame, for a dialog."""
+        """The form, with these `matchers`, or those that silence an `alert` and its like, or as a `silence` was, by its id: what venues call
+        things may be longer than an address. `part=form`: without the frame, for a dialog.
+        """
         query = request.query_params
-        return await self._silence_form(request, {**query}, part=query.get("part") == "form")
+        given = await in_thread(partial(self._given, {**query}))
+        if given is None:
+            what = "alert" if "alert" in query else "silence"
+            text = "What is older than the retention is gone. What is to be silent can be written by hand."
+            return await self._message(
+                request, f"There is no such {what}", text, 404, near=[("New silence", "/silences/new")]
+            )
+        return await self._silence_form(request, given, part=query.get("part") == "form")
+
+    def _given(self, query: _Form) -> _Form | None:
+        """What stands in the form at first; None: there is no such alert or silence. Blocks; StoreUnavailable."""
+        if "alert" in query:
+            found = alerts_meant(self._reader, query["alert"])
+            if isinstance(found, dict):
+                return None
+            return {**query, "matchers": matchers(found[0], context_of(found[0]))}
+        if "silence" in query:
+            row = lists.silence(self._reader, query["silence"])
+            return {**query, "matchers": row["matchers"], "why": row["reason"]} if row is not None else None
+        return query
 
     async def try_silence(self, request: Request) -> Response:
         """Which alerts that fire now these matchers would hold, in a few words."""
@@ -101,7 +123,7 @@ class Forms:
         )
 
     async def silence(self, request: Request, form: _Form) -> Response:
-        matchers, lasts, until = (
+        matching, lasts, until = (
             form.get("matchers", "").strip(),
             form.get("for") or None,
             form.get("until") or None,
@@ -109,9 +131,9 @@ class Forms:
         if lasts is until is None:  # what was written, and no button
             ends = form.get("ends", "").strip()
             lasts, until = (ends, None) if _is_duration(ends) else (None, ends)
-        if refused := self._refusals(matchers, lasts, until):
+        if refused := self._refusals(matching, lasts, until):
             return await self._silence_form(request, form, refused=refused, status=400)
-        await self._host.acts.silence(matchers, lasts, until, _by(request, form))
+        await self._host.acts.silence(matching, lasts, until, _by(request, form))
         return await self._done(request, form, "/silences")
 
     def _refusals(self, matchers: str, lasts: str | None, until: str | None) -> _Form:
@@ -169,8 +191,8 @@ class Forms:
         except ValueError as error:
             return {"holds": [], "holds_count": 0, "trouble": str(error)}
         found = await in_thread(partial(firing_held_by, self._reader, foreseen, self._host.acts.now()))
-        titles = [without_mark(str(row["title"])) for row in found[:_MOST_SHOWN]]
-        return {"holds": titles, "holds_count": len(found), "trouble": ""}
+        first = alert_rows(found[:_MOST_SHOWN], self._host.snapshot(), self._host.style)
+        return {"holds": [*map(in_short, first)], "holds_count": len(found), "trouble": ""}
 
     async def unsilence(self, request: Request, form: _Form) -> Response:
         acts = self._host.acts

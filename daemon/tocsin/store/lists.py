@@ -19,6 +19,11 @@ _SILENCES = """
 """
 
 
+def silence(reader: Reader, id_: str) -> Row | None:
+    """The one of that id, whether it holds or is over."""
+    return next(iter(reader.rows("SELECT * FROM silences WHERE id = ?", id_)), None)
+
+
 def begun_via(reader: Reader, silences: Sequence[str]) -> dict[str, str]:
     """Via what each of these was made, by its id; none where that is not kept (yet)."""
     which = ", ".join("?" * len(silences))

@@ -5,11 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from tocsin.alerts.silences import Silences
-from tocsin.alerts.wording import without_mark
 from tocsin.control.acts import MOST_FIRING, silence_rows
-from tocsin.control.snapshot import Snapshot
-from tocsin.page.alert_rows import context_of
+from tocsin.page.alert_rows import alert_rows, context_of, in_short
 from tocsin.page.rows import limit
 from tocsin.page.screen import Asked, Json, Part, Screen
 from tocsin.store import lists
@@ -32,7 +29,7 @@ def _now(asked: Asked) -> Json:
     alerts = asked.reader.alerts(active_only=True, limit=MOST_FIRING) if rows else []
     via = lists.begun_via(asked.reader, [row["id"] for row in shown])
     shown = [{**row, "via": via.get(row["id"])} for row in shown]
-    return {"silences": _holding(asked.snapshot, shown, alerts), "more": more}
+    return {"silences": _holding(asked, shown, alerts), "more": more}
 
 
 async def over(asked: Asked) -> Json:
@@ -63,21 +60,22 @@ def _silence(row: Mapping[str, Any]) -> Json:
 
 
 def _holding(
-    snapshot: Snapshot, rows: Iterable[Mapping[str, Any]], alerts: Iterable[Mapping[str, Any]]
+    asked: Asked, rows: Iterable[Mapping[str, Any]], alerts: Iterable[Mapping[str, Any]]
 ) -> list[Json]:
     """These silences, each with how many of these alerts match, and which."""
-    silences: Silences = snapshot.silences
-    held = defaultdict[str, list[str]](list)
+    silences, held = asked.snapshot.silences, defaultdict[str, list[Mapping[str, Any]]](list)
     for alert in alerts:
         if (context := context_of(alert)) is not None:
-            for silence in silences.holding(context, snapshot.measures.now):
-                held[silence.id].append(without_mark(str(alert["title"])))
+            for silence in silences.holding(context, asked.now):
+                held[silence.id].append(alert)
+    first = {each["id"]: each for of in held.values() for each in of[:_MOST_TITLES]}
+    titles = {row["id"]: in_short(row) for row in alert_rows([*first.values()], asked.snapshot, asked.style)}
     return [
         {
             **_silence(row),
             "ends_at": row["ends_at"],
             "holds": len(held[row["id"]]),
-            "titles": held[row["id"]][:_MOST_TITLES],
+            "titles": [titles[each["id"]] for each in held[row["id"]][:_MOST_TITLES]],
         }
         for row in rows
     ]
