@@ -145,7 +145,7 @@ async def test_what_is_done_while_the_database_takes_nothing_holds_and_says_that
             assert (await folder.command("silences")).stdout.startswith("rule=deep  until ")
             ended = await folder.command("unsilence", made["silence"]["id"])
             assert (ended.returncode, "not on the disk yet" in ended.stderr) == (0, True)
-            assert (await folder.command("silences")).stdout == "nothing is silent\n"
+            assert (await folder.command("silences")).stdout == "nothing is silenced\n"
         acts = "SELECT does FROM acts ORDER BY id"
         await daemon.until(
             lambda: folder.rows(acts) == [("ack",), ("silence",), ("unsilence",)], "it is kept at last"

@@ -135,6 +135,9 @@ class FakeActs:
     def kept(self) -> bool:
         return self.keeps
 
+    def silences(self) -> Silences:
+        return Silences()
+
     def now(self) -> Any:
         return NOW
 
@@ -248,8 +251,9 @@ async def test_who_has_begun_one_sees_it_next_though_there_is_no_time(tmp_path, 
     host = FakeHost(acts=FakeActs(), snapshot=lambda: so[0])
 
     async def begin(*_asked: Any) -> None:
-        store.commit(Batch(at=NOW, silences=[silence("s1", reason="I know")]))
-        so[0] = snapshot(changes={"silences": 1})
+        begun = silence("s1", reason="I know")
+        store.commit(Batch(at=NOW, silences=[begun]))
+        so[0] = snapshot(changes={"silences": 1}, silences=Silences([begun]))
 
     host.acts.silence = begin
     screens, renderer = (

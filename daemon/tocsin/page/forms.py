@@ -96,7 +96,7 @@ class Forms:
         given = await in_thread(partial(self._given, {**query}))
         if given is None:
             what = "alert" if "alert" in query else "silence"
-            text = "What is older than the retention is gone. What is to be silent can be written by hand."
+            text = "What is older than the retention is gone. What is to be silenced can be written by hand."
             return await self._message(
                 request, f"There is no such {what}", text, 404, near=[("New silence", "/silences/new")]
             )
